@@ -1,0 +1,443 @@
+"""All that a plugin author imports: the words a plugin brings, what they get, and what they promise.
+
+A plugin is a module, named by an entry point of the group `mmflow`, with functions marked `@hook` that return words.
+`plugins/README.md` leads from nothing to a published plugin.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from random import Random
+from typing import Any, Literal, Protocol, TypeVar
+
+import attrs
+import msgspec
+import pluggy
+
+from mmflow.options import ClassifierName as ClassifierName
+from mmflow.options import File as File
+from mmflow.options import MissingSecret as MissingSecret
+from mmflow.options import ModelName as ModelName
+from mmflow.options import OptionError as OptionError
+from mmflow.options import Pattern as Pattern
+from mmflow.options import ProviderName as ProviderName
+from mmflow.options import ScorerName as ScorerName
+from mmflow.options import Secret as Secret
+from mmflow.options import option as option
+from mmflow.options import options as options
+from mmflow.units import Duration as Duration
+from mmflow.units import Money as Money
+from mmflow.units import Price as Price
+from mmflow.units import Rate as Rate
+from mmflow.units import Score as Score
+from mmflow.units import Share as Share
+from mmflow.units import Tokens as Tokens
+
+API_VERSION = 1
+
+ErrorClass = Literal[
+    "429", "5xx", "4xx", "timeout", "connect", "overloaded", "content_filter", "context_overflow",
+    "invalid_output", "auth", "budget", "blocked", "protocol",
+]  # fmt: skip
+Finish = Literal["stop", "length", "tool_calls", "content_filter"]
+Purpose = Literal["answer", "judge", "classify", "shadow"]
+Zone = Literal["own", "external"]
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+# ---- what travels -----------------------------------------------------------------------------------------------------
+
+
+class Function(msgspec.Struct, frozen=True):
+    """The function of a tool call: its name and its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call that a model asks its caller to make, in the form of chat completions."""
+
+    id: str
+    function: Function
+    type: Literal["function"] = "function"
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One turn. `content` is text, a list of parts in the form of chat completions, or None beside tool calls."""
+
+    role: Role
+    content: str | tuple[dict[str, Any], ...] | None = None
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the content: parts joined by newlines, images left out."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(str(part.get("text", "")) for part in self.content or () if part.get("type") == "text")
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """What a caller asks of a flow. Fields are those of chat completions, with `meta` for the caller's own labels."""
+
+    messages: tuple[Message, ...]
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    user: str | None = None
+    language: str | None = None
+    meta: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, text: str) -> "Request":
+        """A request with one user turn."""
+        return cls(messages=(Message("user", text),))
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one call, in disjoint counts: what is cached is not in `input`, what is reasoning is not in `output`."""
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.cached_input_tokens + self.cache_write_tokens + self.output_tokens + self.reasoning_tokens
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A provider's whole answer. `usage` is None where the provider reports none: the runtime estimates it and says so."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish: Finish = "stop"
+    usage: Usage | None = None
+    served_model: str | None = None
+    request_id: str | None = None
+    simulated: bool = False
+
+
+class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A piece of an answer while it is streamed. `tool_calls` are chunks in the form of chat completions."""
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = ()
+
+
+Emit = Callable[[Delta], Awaitable[None]]
+"""Hands a piece to the caller. It waits while the caller is slow; await it, so that nothing piles up."""
+
+
+class Prices(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Micro-dollars for a million tokens of each kind; a kind without a price of its own costs what input or output costs."""
+
+    input: int
+    output: int
+    cached_input: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+
+
+class Timeouts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Bounds of one call in seconds; None is without a bound of its own (the deadline holds in any case)."""
+
+    connect_s: float | None = None
+    first_token_s: float | None = None
+    idle_s: float | None = None
+    total_s: float | None = None
+
+
+class Model(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A declared model: what is known of it before a call. None is unknown, a price of 0 is free."""
+
+    name: str
+    id: str
+    provider: str
+    zone: Zone = "external"
+    region: str | None = None
+    family: str | None = None
+    prices: Prices | None = None
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    first_token_s: float | None = None
+    p95_s: float | None = None
+    quality: float | None = None
+    weight: float = 1.0
+    failures: float = 0.0
+    capabilities: tuple[str, ...] = ()
+    timeouts: Timeouts = Timeouts()
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of one model. `request` has the parameters; `messages` is what is sent (a judge's differ from the request's)."""
+
+    model: Model
+    messages: tuple[Message, ...]
+    request: Request
+    max_output_tokens: int | None = None
+    purpose: Purpose = "answer"
+    timeouts: Timeouts = Timeouts()
+
+
+class CallError(Exception):
+    """A call that failed, in the language's classes.
+
+    `dispatched` says whether the provider may have begun work: "no" costs nothing and is safe to send again, "maybe" and
+    "yes" are charged as estimates. `message` is for people and holds no secret.
+    """
+
+    def __init__(
+        self,
+        error_class: ErrorClass,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        dispatched: Literal["no", "maybe", "yes"] = "yes",
+        help: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error_class = error_class
+        self.message = message
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.dispatched = dispatched
+        self.help = help
+
+
+# ---- what the runtime lends ---------------------------------------------------------------------------------------------
+
+
+class HttpReply(msgspec.Struct, frozen=True):
+    """A whole answer: its status, headers with lower-case names, and its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ServerEvent(msgspec.Struct, frozen=True):
+    """One server-sent event; `event` is empty where the server names none."""
+
+    data: str
+    event: str = ""
+
+
+class EventStream(Protocol):
+    """An open stream of server-sent events, or a whole answer where the server refused (`status` is not 200)."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def body(self) -> bytes:
+        """The whole body, for a status that is not 200."""
+        ...
+
+    def events(self) -> AsyncIterator[ServerEvent]:
+        """The events as they come. Ends where the connection ends cleanly; `CallError` where it breaks or stalls."""
+        ...
+
+
+class Http(Protocol):
+    """The one way to the network. Faults arrive as `CallError`; sizes, redirects and times are bounded."""
+
+    async def post(self, url: str, body: object, headers: Mapping[str, str], timeouts: Timeouts) -> HttpReply:
+        """Send `body` as JSON and read the whole answer, whatever its status."""
+        ...
+
+    def stream(
+        self, url: str, body: object, headers: Mapping[str, str], timeouts: Timeouts
+    ) -> AbstractAsyncContextManager[EventStream]:
+        """Send `body` as JSON and read the answer as server-sent events."""
+        ...
+
+
+class Ask(Protocol):
+    """Asks a declared model on behalf of a classifier or a scorer: guards, money, deadline and record hold for it."""
+
+    async def __call__(self, model: ModelName, messages: Sequence[Message], *, max_output_tokens: int) -> Reply: ...
+
+
+class Host(Protocol):
+    """What the runtime lends to a plugin for its lifetime."""
+
+    @property
+    def http(self) -> Http: ...
+
+    @property
+    def random(self) -> Random:
+        """The run's randomness; seeded in tests, so use no other."""
+        ...
+
+    def provider(self, name: ProviderName) -> "Provider":
+        """Another declared provider."""
+        ...
+
+
+# ---- what a plugin promises -----------------------------------------------------------------------------------------------
+
+
+class Provider(Protocol):
+    """Reaches models."""
+
+    async def complete(self, call: Call, emit: Emit | None) -> Reply:
+        """Answer a call; with `emit`, hand over each piece as it arrives and still return the whole.
+
+        Raises `CallError` for whatever goes wrong, lets cancellation through, emits nothing after it returns.
+        """
+        ...
+
+
+@attrs.frozen
+class Guess:
+    """A classifier's answer: a label and how sure it is, 0..1."""
+
+    label: str
+    confidence: float
+
+
+class Classifier(Protocol):
+    """Sorts a text into one of the declared labels."""
+
+    async def classify(self, text: str, ask: Ask) -> Guess:
+        """Any exception means *unsure*."""
+        ...
+
+
+class Scorer(Protocol):
+    """Scores an answer."""
+
+    async def score(self, request: Request, reply: Reply, ask: Ask) -> float:
+        """0 (useless) to 1 (perfect). Any exception means *unsure*: the answer is not accepted."""
+        ...
+
+
+@attrs.frozen
+class Candidate:
+    """A member of a tier, and what is known of it now. `p95_s` is measured where there is a measurement, else declared."""
+
+    model: Model
+    p95_s: float | None
+    cost_microusd: int | None
+    in_flight: int = 0
+
+
+Pick = Callable[[Sequence[Candidate], Random], Sequence[Candidate]]
+"""A pure function: the candidates in the order to try them. It may leave some out, never all."""
+
+
+# ---- the words that a plugin brings ----------------------------------------------------------------------------------------
+
+_OptionsT = TypeVar("_OptionsT")
+
+
+@attrs.frozen
+class ProviderWord:
+    """`provider x using NAME`: an options class, and what makes a provider from it."""
+
+    name: str
+    options: type
+    make: Callable[[Any, Host], Provider]
+
+
+@attrs.frozen
+class ClassifierWord:
+    """`classify x using NAME`: `make` gets the options and the declared labels in their order.
+
+    `labels` tells from the options which labels it can answer (None: any of those declared). `pure` promises that the same
+    text gives the same guess and nothing else is touched.
+    """
+
+    name: str
+    options: type
+    make: Callable[[Any, tuple[str, ...], Host], Classifier]
+    labels: Callable[[Any], tuple[str, ...] | None] = lambda options: None
+    pure: bool = True
+
+
+@attrs.frozen
+class ScorerWord:
+    """`scorer x using NAME`. `scale` names what the score is: scores of different scales are never compared."""
+
+    name: str
+    options: type
+    make: Callable[[Any, Host], Scorer]
+    scale: Literal["rubric", "probability", "similarity", "check"] = "check"
+
+
+@attrs.frozen
+class PickWord:
+    """`pick = NAME` in a tier: a pure order of the members, with one sentence that says which."""
+
+    name: str
+    pick: Pick
+    doc: str
+
+
+Word = ProviderWord | ClassifierWord | ScorerWord | PickWord
+
+hook = pluggy.HookimplMarker("mmflow")
+_spec = pluggy.HookspecMarker("mmflow")
+
+
+class Hooks(Protocol):
+    """The functions that a plugin module may define, each marked `@hook`; they are called once and have no side effect."""
+
+    @_spec
+    def mmflow_providers(self) -> Iterable[ProviderWord]:
+        """The providers that this plugin brings."""
+        ...
+
+    @_spec
+    def mmflow_classifiers(self) -> Iterable[ClassifierWord]:
+        """The classifiers that this plugin brings."""
+        ...
+
+    @_spec
+    def mmflow_scorers(self) -> Iterable[ScorerWord]:
+        """The scorers that this plugin brings."""
+        ...
+
+    @_spec
+    def mmflow_strategies(self) -> Iterable[PickWord]:
+        """The strategies that this plugin brings."""
+        ...
+
+
+def error_of_status(status: int, message: str, *, retry_after_s: float | None = None) -> CallError:
+    """The `CallError` of an HTTP status that is not a success; the one table of statuses.
+
+    `message` is what the provider said, already without secrets. 529 is Anthropic's "overloaded".
+    """
+    classes: dict[int, ErrorClass] = {
+        401: "auth",
+        403: "auth",
+        408: "timeout",
+        429: "429",
+        413: "context_overflow",
+        529: "overloaded",
+    }
+    error_class: ErrorClass = classes.get(status) or ("5xx" if status >= 500 else "4xx" if status >= 400 else "protocol")
+    helps = {
+        "auth": "check the key, and that it may use this model",
+        "429": "lower the rate, or add a fallback to another provider",
+        "5xx": "the provider has trouble: add a fallback or retry later",
+        "overloaded": "the provider has trouble: add a fallback or retry later",
+    }
+    help_ = helps.get(error_class)
+    if status == 404:
+        help_ = "check the provider's `url` and the model's `id`"
+    if 300 <= status < 400:
+        help_ = "redirects are not followed, so that a key never travels: declare the final `url`"
+    return CallError(error_class, f"HTTP {status}: {message}", status=status, retry_after_s=retry_after_s, help=help_)

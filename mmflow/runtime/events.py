@@ -1,0 +1,169 @@
+"""What the executor says: the only record of a run, from which trace, cost and report are folded.
+
+`at_s` is seconds since the request came in, on the executor's clock. Paths name steps from the flow down:
+`support/answer/step 2/mini`.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from mmflow.plugin import ErrorClass, Purpose, Usage
+
+CallOutcome = Literal["answered", "failed", "uncertain", "cancelled"]
+RequestOutcome = Literal["served", "failed", "rejected", "cancelled", "stream_broken"]
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    at_s: float
+
+
+class RequestStarted(_Event, frozen=True, kw_only=True, tag="request_started"):
+    """A request came in; `at_unix_s` is the wall clock."""
+
+    request_id: str
+    flow: str
+    plan: str
+    at_unix_s: float
+    input_tokens: int
+    """Estimated from the text."""
+
+
+class SignalRead(_Event, frozen=True, kw_only=True, tag="signal_read"):
+    """A classifier was asked: its guess, and the label that the arms see.
+
+    `unsure` says why the guess was not taken as it was: `confidence 0.55 < 0.80`, `failed: …`, `timed out`; None if it was.
+    """
+
+    signal: str
+    label: str
+    guess: str | None
+    confidence: float | None
+    unsure: str | None
+    started_at_s: float
+
+
+class ArmTested(_Event, frozen=True, kw_only=True, tag="arm_tested"):
+    """An arm of a route was tried. `because` has the facts that decided it, as text: `complexity = high (0.92)`."""
+
+    path: str
+    text: str
+    holds: bool
+    because: tuple[str, ...]
+    target: str
+
+
+class SplitDrawn(_Event, frozen=True, kw_only=True, tag="split_drawn"):
+    """A split chose a slice by bucket 0..9999."""
+
+    path: str
+    bucket: int
+    target: str
+
+
+class Ordered(_Event, frozen=True, kw_only=True, tag="ordered"):
+    """A tier put its members in order."""
+
+    path: str
+    pick: str
+    models: tuple[str, ...]
+
+
+class CallStarted(_Event, frozen=True, kw_only=True, tag="call_started"):
+    """A model is asked. `call` counts from 1 within the request."""
+
+    call: int
+    path: str
+    model: str
+    provider: str
+    purpose: Purpose
+    attempt: int
+
+
+class CallEnded(_Event, frozen=True, kw_only=True, tag="call_ended"):
+    """A call is over. Tokens are the provider's unless `estimated`; `cost_microusd` is None where the price is unknown.
+
+    `answered` may still be rejected by a scorer (see `Scored`); `uncertain` failed after the provider may have begun.
+    """
+
+    call: int
+    path: str
+    model: str
+    provider: str
+    purpose: Purpose
+    attempt: int
+    outcome: CallOutcome
+    started_at_s: float
+    first_token_at_s: float | None = None
+    usage: Usage = Usage()
+    estimated: bool = False
+    cost_microusd: int | None = None
+    error_class: ErrorClass | None = None
+    message: str | None = None
+    help: str | None = None
+    served_model: str | None = None
+    request_id: str | None = None
+    simulated: bool = False
+
+
+class Scored(_Event, frozen=True, kw_only=True, tag="scored"):
+    """A scorer judged an answer: `score` is None where it failed, and `message` says why."""
+
+    path: str
+    scorer: str
+    score: float | None
+    message: str | None = None
+
+
+class Judged(_Event, frozen=True, kw_only=True, tag="judged"):
+    """A cascade took the answer of a step, or did not; `needs` is the condition as written."""
+
+    path: str
+    accepted: bool
+    needs: str
+
+
+class Retrying(_Event, frozen=True, kw_only=True, tag="retrying"):
+    """The same step will be tried again after `wait_s`."""
+
+    path: str
+    wait_s: float
+    error_class: ErrorClass
+
+
+class MovedOn(_Event, frozen=True, kw_only=True, tag="moved_on"):
+    """A step failed, and the next one is tried."""
+
+    path: str
+    target: str
+    next: str
+    reason: str
+
+
+class Degraded(_Event, frozen=True, kw_only=True, tag="degraded"):
+    """A cascade returns the best answer it has, not an accepted one: `deadline`, or `failed` where the later steps failed."""
+
+    path: str
+    reason: Literal["deadline", "failed"]
+    step: str
+
+
+class RequestEnded(_Event, frozen=True, kw_only=True, tag="request_ended"):
+    """The request is over. `model` and `path` are of the answer that was served.
+
+    `cost_microusd` is the sum over all calls, rejected ones included; None where the cost of one is unknown.
+    """
+
+    outcome: RequestOutcome
+    model: str | None = None
+    path: str | None = None
+    cost_microusd: int | None = None
+    error_class: ErrorClass | None = None
+    message: str | None = None
+    degraded: str | None = None
+
+
+Event = (
+    RequestStarted | SignalRead | ArmTested | SplitDrawn | Ordered | CallStarted | CallEnded | Scored | Judged | Retrying
+    | MovedOn | Degraded | RequestEnded
+)  # fmt: skip

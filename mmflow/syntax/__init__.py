@@ -1,0 +1,1 @@
+"""From text to nodes: the only part that knows lark."""

@@ -1,0 +1,27 @@
+"""What the checker and the executor ask of the installed plugins: a word of a kind, or why it cannot be had."""
+
+from typing import Literal, Protocol
+
+from mmflow.plugin import Word
+
+WordKind = Literal["provider", "classifier", "scorer", "pick"]
+
+
+class WordError(Exception):
+    """A word that cannot be used: `unknown`, `broken` (its plugin cannot be imported), or `ambiguous` (two owners)."""
+
+    def __init__(self, reason: Literal["unknown", "broken", "ambiguous"], message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.reason, self.message, self.help = reason, message, help
+
+
+class Vocabulary(Protocol):
+    """The installed words, by kind and by their path in the language: `sim`, `acme.judge.rubric`."""
+
+    def find(self, kind: WordKind, word: str) -> Word:
+        """The word. Imports only the plugin that has it. Raises `WordError`."""
+        ...
+
+    def known(self, kind: WordKind) -> tuple[str, ...]:
+        """Every word of the kind that can be used, for suggestions and completion; imports every plugin."""
+        ...
