@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -48,6 +48,18 @@ class Pattern(str):
     """A regular expression in RE2's syntax, which matches in linear time."""
 
     due: ClassVar = 'a pattern such as `"stack trace"`'
+
+
+class Name(str):
+    """A free word such as a region or a family: `eu`, or a string."""
+
+    due: ClassVar = "a word such as `eu`"
+
+
+class Written:
+    """A value in a form of its own, which only the checker reads: a condition, an order of labels."""
+
+    due: ClassVar = "a value"
 
 
 class Reference(str):
@@ -163,6 +175,8 @@ def option(default: Any = attrs.NOTHING, *, doc: str, env: str | None = None, ch
     return attrs.field(default=default, metadata=metadata, validator=validator, kw_only=True)
 
 
+# `option` is no field specifier to type checkers: they would see its default only as a keyword.
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 def options(cls: type[_T]) -> type[_T]:
     """Make a class of `option` fields a frozen attrs class."""
     return attrs.frozen(cls, slots=True)
@@ -185,7 +199,9 @@ def fields_of(cls: type) -> tuple[Field, ...]:
     for attribute in _attributes(cls):
         type_, optional = _field_type(hints[attribute.name], f"{cls.__name__}.{attribute.name}")
         env = attribute.metadata.get("env")
-        required = attribute.default is attrs.NOTHING and env is None and not optional
+        required = attribute.default is attrs.NOTHING and env is None
+        if required and optional:
+            raise TypeError(f"{cls.__name__}.{attribute.name} may be None, so give it a default: `option(None, doc=…)`")
         default: Any = None if attribute.default is attrs.NOTHING else attribute.default
         doc = attribute.metadata.get("doc", "")
         fields.append(Field(public_name(attribute.name), type_, doc, required, default, env))
@@ -193,7 +209,7 @@ def fields_of(cls: type) -> tuple[Field, ...]:
 
 
 _SCALARS: tuple[type, ...] = (str, bool, int, float, Duration, Money, Price, Share, Score, Tokens, Budget, Rate, StatusClass)
-_SCALARS += (Secret, File, Pattern)
+_SCALARS += (Secret, File, Pattern, Name)
 
 
 def _field_type(hint: Any, where: str) -> tuple[FieldType, bool]:
@@ -210,6 +226,8 @@ def _field_type(hint: Any, where: str) -> tuple[FieldType, bool]:
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         return MapOf(_field_type(get_args(hint)[1], where)[0]), False
     if isinstance(hint, type):
+        if issubclass(hint, Written):
+            return Scalar(hint), False
         if attrs.has(hint) and hint not in _SCALARS:
             return RecordOf(hint), False
         if hint in _SCALARS or issubclass(hint, Reference):

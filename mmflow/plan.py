@@ -256,3 +256,17 @@ def signals_of(test: Test) -> tuple[str, ...]:
             return (signal,)
         case _:
             return ()
+
+
+def compare(value: object, operator: str, bound: object) -> bool:
+    """A comparison as the language has it: with what is not there, all are false but `!=`."""
+    if value is None:
+        return operator == "!="
+    match operator:
+        case "==":
+            return value == bound
+        case "!=":
+            return value != bound
+    if not isinstance(value, int | float) or not isinstance(bound, int | float):
+        return False
+    return {"<": value < bound, "<=": value <= bound, ">": value > bound, ">=": value >= bound}[operator]

@@ -6,7 +6,10 @@ A plugin is a module, named by an entry point of the group `mmflow`, with functi
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from math import isfinite
 from random import Random
+from time import time
 from typing import Any, Literal, Protocol, TypeVar
 
 import attrs
@@ -17,6 +20,7 @@ from mmflow.options import ClassifierName as ClassifierName
 from mmflow.options import File as File
 from mmflow.options import MissingSecret as MissingSecret
 from mmflow.options import ModelName as ModelName
+from mmflow.options import Name as Name
 from mmflow.options import OptionError as OptionError
 from mmflow.options import Pattern as Pattern
 from mmflow.options import ProviderName as ProviderName
@@ -24,6 +28,9 @@ from mmflow.options import ScorerName as ScorerName
 from mmflow.options import Secret as Secret
 from mmflow.options import option as option
 from mmflow.options import options as options
+from mmflow.patterns import CompiledPattern as CompiledPattern
+from mmflow.patterns import PatternError as PatternError
+from mmflow.patterns import compile_pattern as compile_pattern
 from mmflow.units import Duration as Duration
 from mmflow.units import Money as Money
 from mmflow.units import Price as Price
@@ -440,4 +447,39 @@ def error_of_status(status: int, message: str, *, retry_after_s: float | None = 
         help_ = "check the provider's `url` and the model's `id`"
     if 300 <= status < 400:
         help_ = "redirects are not followed, so that a key never travels: declare the final `url`"
-    return CallError(error_class, f"HTTP {status}: {message}", status=status, retry_after_s=retry_after_s, help=help_)
+    # What is refused was not run; a server that breaks may have begun.
+    dispatched: Literal["no", "maybe"] = "maybe" if error_class in ("5xx", "timeout") else "no"
+    return CallError(
+        error_class, f"HTTP {status}: {message}", status=status, retry_after_s=retry_after_s, dispatched=dispatched, help=help_
+    )
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """How long the server asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date; None where neither is usable.
+
+    It may ask for years: whoever waits compares it with the time that is left. A date is compared with the server's clock.
+    """
+    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            wait_s = float(headers.get(name, "")) / per_second
+        except ValueError:
+            continue
+        if isfinite(wait_s) and wait_s >= 0:
+            return wait_s
+    until, now = _unix_s(headers.get("retry-after", "")), _unix_s(headers.get("date", ""))
+    if until is None:
+        return None
+    return max(0.0, until - (time() if now is None else now))
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _unix_s(date: str) -> float | None:
+    """The time of an HTTP date such as `Sun, 06 Nov 1994 08:49:37 GMT`."""
+    try:
+        _, day, month, year, clock, _ = date.split()
+        hour, minute, second = map(int, clock.split(":"))
+        return datetime(int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,277 @@
+"""Conditions as written to the plan's tests: total, two-valued, over labels, scores and the request alone."""
+
+from typing import get_args
+
+from mmflow.check import labels, names, types
+from mmflow.check.scope import Scope
+from mmflow.patterns import PatternError, compile_pattern
+from mmflow.plan import All, Any_, LabelIs, Not, Operator, RequestIs, ScoreIs, Test, TextMatches
+from mmflow.syntax import nodes
+from mmflow.units import Tokens, UnitError, coerce, parse_quantity
+
+# The fields of a request that a condition may read, and what they are compared with.
+_REQUEST_FIELDS = {"tokens": Tokens, "user": str, "language": str, "has_images": bool, "has_tools": bool}
+_FORMS = "`request.tokens`, `request.user`, `request.language`, `request.has_images`, `request.has_tools`, "
+_FORMS += '`request.meta("team")`, `request.text matches "…"`'
+
+
+def lower(expr: nodes.Expr, scope: Scope, *, scores: bool = False) -> Test | None:
+    """The test of a condition; None where it has a mistake, which is then reported.
+
+    With `scores`, it is about an answer (`accept = quality >= 0.85`), else about a request.
+    """
+    expanded = scope.expand(expr)
+    match expanded:
+        case None:
+            return None
+        case nodes.Or(operands=operands):
+            tests = [lower(each, scope, scores=scores) for each in operands]
+            return Any_(tuple(each for each in tests if each is not None)) if None not in tests else None
+        case nodes.And(operands=operands):
+            tests = [lower(each, scope, scores=scores) for each in operands]
+            return All(tuple(each for each in tests if each is not None)) if None not in tests else None
+        case nodes.Not(operand=operand):
+            inner = lower(operand, scope, scores=scores)
+            return Not(inner) if inner is not None else None
+        case nodes.Bool(value=value):
+            return All(()) if value else Any_(())
+        case nodes.Compare(first=first, rest=((operator, right),)):
+            return _compare(first, operator, right, expanded, scope, scores)
+        case nodes.Compare():
+            scope.report(types.wrong_type("a condition compares two things at a time", expanded.span, "join two by `and`"))
+            return None
+        case _:
+            return _bare(expanded, scope, scores)
+
+
+def _bare(expr: nodes.Expr, scope: Scope, scores: bool) -> Test | None:
+    """A condition without an operator: only the request's own yes-or-no fields."""
+    if isinstance(expr, nodes.Ref) and (kind := _signal_kind(expr, scope)):
+        example = {"classify": f"{expr.name} == LABEL", "scorer": f"{expr.name} >= 0.85"}[kind]
+        scope.report(types.wrong_type(f"`{expr.name}` is not a condition by itself", expr.span, f"compare it: `{example}`"))
+        return None
+    match expr:
+        case nodes.Member(base=nodes.Ref(name="request")):
+            field = request_field(expr, scope)
+            if field is None:
+                return None
+            if _REQUEST_FIELDS.get(field) is bool:
+                return RequestIs(field, "==", True)
+            help = f"compare it: `request.{field} == …`"
+            scope.report(types.wrong_type(f"`request.{field}` is not a condition by itself", expr.span, help))
+            return None
+    return _no_signal(expr, scope, scores)
+
+
+def _signal_kind(expr: nodes.Expr, scope: Scope) -> str | None:
+    if isinstance(expr, nodes.Ref) and (block := scope.blocks.get(expr.name)) and block.kind in ("classify", "scorer"):
+        return block.kind
+    return None
+
+
+def _no_signal(expr: nodes.Expr, scope: Scope, scores: bool) -> None:
+    """Report what a condition cannot see."""
+    kind, what = ("scorer", "a scorer") if scores else ("classify", "a classifier or a field of the request")
+    forms = "conditions see the scorers of this file" if scores else f"conditions see classifiers of this file and {_FORMS}"
+    if isinstance(expr, nodes.Ref) and expr.name not in scope.blocks:
+        known = [*scope.of_kinds((kind,)), *(() if scores else ("request",))]
+        scope.report(names.unknown_name(expr.name, expr.span, what, known, forms))
+    else:
+        scope.report(types.wrong_type(f"`{expr.span.text[:40]}` is not {what}", expr.span, forms))
+
+
+def _compare(left: nodes.Expr, operator: str, right: nodes.Expr, whole: nodes.Expr, scope: Scope, scores: bool) -> Test | None:
+    kind = _signal_kind(left, scope)
+    if isinstance(left, nodes.Ref) and kind == "classify":
+        scope.used.add(left.name)
+        if scores:
+            message = f"`{left.name}` is about the request; an answer is accepted by its scores"
+            scope.report(types.wrong_type(message, left.span, "compare a scorer: `quality >= 0.85`"))
+            return None
+        return _label(left.name, operator, right, whole, scope)
+    if isinstance(left, nodes.Ref) and kind == "scorer":
+        scope.used.add(left.name)
+        if not scores:
+            message = f"`{left.name}` scores answers, and there is no answer yet"
+            scope.report(types.wrong_type(message, left.span, "scores stand in `accept` of a cascade"))
+            return None
+        return _score(left.name, operator, right, scope)
+    match left:
+        case nodes.Member(base=nodes.Ref(name="request"), name="text"):
+            return _matches(operator, right, whole, scope)
+        case (
+            nodes.Member(base=nodes.Ref(name="request")) | nodes.Invoke(function=nodes.Member(base=nodes.Ref(name="request")))
+        ) if not scores:
+            field = request_field(left, scope)
+            return _request(field, operator, right, whole, scope) if field else None
+    if _signal_kind(right, scope) or (isinstance(right, nodes.Member) and isinstance(right.base, nodes.Ref)):
+        scope.report(types.wrong_type("the signal stands on the left of a comparison", whole.span, "turn it round"))
+        return None
+    return _no_signal(left, scope, scores)
+
+
+# ---- labels -----------------------------------------------------------------------------------------------------------------
+
+
+def _label(classifier: str, operator: str, right: nodes.Expr, whole: nodes.Expr, scope: Scope) -> Test | None:
+    declared = scope.labels.get(classifier)
+    if declared is None:
+        return None  # its own block is broken and has been reported
+    visible = declared.names + (("unsure",) if classifier in scope.unsure_none else ())
+    if operator in ("in", "not in"):
+        chosen = _label_list(classifier, right, visible, scope)
+        if chosen is None:
+            return None
+        return LabelIs(classifier, tuple(each for each in visible if (each in chosen) == (operator == "in")))
+    right = scope.expand(right) or right
+    if not isinstance(right, nodes.Ref) or operator == "matches":
+        help = f"write a label without quotes: `{classifier} == {visible[0]}`"
+        scope.report(types.wrong_type(f"`{classifier}` is compared with its labels", right.span, help))
+        return None
+    if right.name not in visible:
+        scope.report(labels.unknown_label(right.name, classifier, visible, right.span))
+        return None
+    if operator == "==":
+        return LabelIs(classifier, (right.name,))
+    if operator == "!=":
+        return LabelIs(classifier, tuple(each for each in visible if each != right.name))
+    if not declared.ordered or right.name == "unsure":
+        message = f"the labels of `{classifier}` have no order, so `{operator}` says nothing"
+        if right.name == "unsure":
+            message = f"`unsure` has no place in the order of `{classifier}`"
+        order = " < ".join(declared.names)
+        scope.report(labels.unordered_label(message, whole.span, f"compare by `==` or `in`, or declare `labels = {order}`"))
+        return None
+    at = declared.names.index(right.name)
+    kept = {
+        "<": declared.names[:at],
+        "<=": declared.names[: at + 1],
+        ">": declared.names[at + 1 :],
+        ">=": declared.names[at:],
+    }[operator]
+    return LabelIs(classifier, kept)
+
+
+def _label_list(classifier: str, right: nodes.Expr, visible: tuple[str, ...], scope: Scope) -> set[str] | None:
+    expanded = scope.expand(right)
+    if not isinstance(expanded, nodes.List):
+        scope.report(types.wrong_type("`in` needs a list of labels", right.span, f"write `{classifier} in [{visible[0]}]`"))
+        return None
+    chosen: set[str] = set()
+    ok = True
+    for each in expanded.items:
+        if isinstance(each, nodes.Ref) and each.name in visible:
+            chosen.add(each.name)
+            continue
+        ok = False
+        if isinstance(each, nodes.Ref):
+            scope.report(labels.unknown_label(each.name, classifier, visible, each.span))
+        else:
+            scope.report(types.wrong_type(f"`{classifier}` is compared with its labels", each.span))
+    return chosen if ok else None
+
+
+# ---- scores -----------------------------------------------------------------------------------------------------------------
+
+
+def _score(scorer: str, operator: str, right: nodes.Expr, scope: Scope) -> Test | None:
+    expanded = scope.expand(right)
+    if operator not in get_args(Operator):
+        scope.report(types.wrong_type(f"a score is not compared by `{operator}`", right.span, "use `>=`"))
+        return None
+    if not isinstance(expanded, nodes.Quantity):
+        scope.report(types.wrong_type("a score is compared with a number from 0 to 1", right.span))
+        return None
+    try:
+        value = parse_quantity(expanded.text)
+    except UnitError as problem:
+        scope.report(types.wrong_type(problem.message, right.span, problem.help))
+        return None
+    if type(value) not in (int, float):
+        scope.report(types.wrong_type("a score is compared with a number from 0 to 1", right.span, "write `0.85`"))
+        return None
+    number = float(value)  # type: ignore[arg-type]  # int or float, by the line above
+    if not 0 <= number <= 1:
+        scope.report(types.out_of_range(f"a score is from 0 to 1, not `{expanded.text}`", right.span))
+        return None
+    return ScoreIs(scorer, operator, number)  # type: ignore[arg-type]  # one of Operator, checked above
+
+
+# ---- the request --------------------------------------------------------------------------------------------------------------
+
+
+def request_field(expr: nodes.Expr, scope: Scope) -> str | None:
+    """`request.user`, `request.meta("team")` as the name in a plan; None (reported) where it is no field."""
+    match expr:
+        case nodes.Member(base=nodes.Ref(name="request"), name=name) if name in _REQUEST_FIELDS:
+            return name
+        case nodes.Invoke(
+            function=nodes.Member(base=nodes.Ref(name="request"), name="meta"), arguments=(nodes.String(value=key),)
+        ):
+            return f"meta.{key}"
+        case nodes.Member(base=nodes.Ref(name="request"), name=name, name_span=span):
+            scope.report(types.unknown_field(name, "a request", span, [*_REQUEST_FIELDS, "meta", "text"]))
+        case _:
+            scope.report(types.wrong_type("expected a field of the request", expr.span, f"fields are {_FORMS}"))
+    return None
+
+
+def _request(field: str, operator: str, right: nodes.Expr, whole: nodes.Expr, scope: Scope) -> Test | None:
+    if operator in ("in", "not in"):
+        expanded = scope.expand(right)
+        if not isinstance(expanded, nodes.List):
+            scope.report(types.wrong_type("`in` needs a list", right.span, 'write `in ["a", "b"]`'))
+            return None
+        tests = [_request(field, "==", each, whole, scope) for each in expanded.items]
+        if None in tests:
+            return None
+        found = Any_(tuple(each for each in tests if each is not None))
+        return found if operator == "in" else Not(found)
+    if operator == "matches":
+        scope.report(types.wrong_type("only `request.text` is matched with patterns", whole.span))
+        return None
+    wanted = _REQUEST_FIELDS.get(field, str)
+    value = _request_value(right, wanted, scope)
+    if value is None:
+        return None
+    if wanted is not Tokens and operator not in ("==", "!="):
+        scope.report(types.wrong_type(f"`request.{field}` has no order", whole.span, "compare it by `==` or `!=`"))
+        return None
+    return RequestIs(field, operator, value)  # type: ignore[arg-type]  # `in` and `matches` are gone, the rest is Operator
+
+
+def _request_value(right: nodes.Expr, wanted: type, scope: Scope) -> int | str | bool | None:
+    expanded = scope.expand(right)
+    match expanded:
+        case nodes.String(value=value) if wanted is str:
+            return value
+        case nodes.Bool(value=truth) if wanted is bool:
+            return truth
+        case nodes.Quantity(text=text) if wanted is Tokens:
+            try:
+                return int(coerce(parse_quantity(text), Tokens))  # type: ignore[arg-type]  # coerce gives Tokens
+            except UnitError as problem:
+                scope.report(types.wrong_type(problem.message, right.span, problem.help))
+                return None
+        case nodes.Ref(name=name) if wanted is str:
+            scope.report(types.wrong_type("expected a string", right.span, f'write `"{name}"`'))
+        case None:
+            pass
+        case _:
+            due = {str: "a string", bool: "`true` or `false`", Tokens: "a number of tokens such as `2k`"}[wanted]
+            scope.report(types.wrong_type(f"expected {due}", right.span))
+    return None
+
+
+def _matches(operator: str, right: nodes.Expr, whole: nodes.Expr, scope: Scope) -> Test | None:
+    expanded = scope.expand(right)
+    if operator != "matches" or not isinstance(expanded, nodes.String):
+        message = "the text of a request is matched with a pattern"
+        scope.report(types.wrong_type(message, whole.span, 'write `request.text matches "invoice"`'))
+        return None
+    try:
+        compile_pattern(expanded.value)
+    except PatternError as problem:
+        scope.report(types.slow_pattern(problem.message, right.span, problem.help))
+        return None
+    return TextMatches(expanded.value)

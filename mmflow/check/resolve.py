@@ -1,0 +1,269 @@
+"""From nodes to typed declarations: collects names, then types each block by its kind's class and its word's."""
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from mmflow.check import labels, names, types
+from mmflow.check.conditions import lower
+from mmflow.check.kinds import KINDS, ClassifyFields, Condition, Kind, Labels
+from mmflow.check.program import Arm, Declaration, OptionWord, Program
+from mmflow.check.scope import Scope
+from mmflow.check.values import attributes_of, constructed, fields, target, typed
+from mmflow.diagnostics import error, warning
+from mmflow.options import Name, Scalar, Secret, fields_of
+from mmflow.plugin import ClassifierWord, PickWord
+from mmflow.source import Span
+from mmflow.syntax import nodes
+from mmflow.units import Share
+
+_RESERVED = ("request", "target", "spent", "answer")
+
+
+def resolve(file: nodes.File, scope: Scope, params: Mapping[str, str]) -> Program:
+    """The declarations that could be typed; what could not is reported in the scope."""
+    _collect(file, scope)
+    declarations: dict[str, Declaration] = {}
+    for block in scope.blocks.values():
+        if block.kind == "classify":
+            _read_labels(block, scope)
+    for name, block in scope.blocks.items():
+        if (declaration := _declaration(block, scope)) is not None:
+            declarations[name] = declaration
+    values = {let.name: params.get(let.name, let.value.span.text) for let in scope.lets.values() if let.is_param}
+    return Program(file, declarations, values, tuple(scope.implicit_providers))
+
+
+# ---- names ------------------------------------------------------------------------------------------------------------------
+
+
+def _collect(file: nodes.File, scope: Scope) -> None:
+    """Enter every name of the file once."""
+    taken: dict[str, Span] = {}
+
+    def enter(name: str, span: Span) -> bool:
+        if name in _RESERVED:
+            message = f"`{name}` has a meaning of its own in conditions"
+            scope.report(error("reserved-word", message, span, help="choose another name"))
+            return False
+        if name in taken:
+            scope.report(names.duplicate_name(name, span, taken[name]))
+            return False
+        taken[name] = span
+        return True
+
+    for item in file.items:
+        match item:
+            case nodes.Use(path=path, alias=alias, version=version, span=span):
+                if enter(alias or path.parts[-1], path.span):
+                    scope.aliases[alias or path.parts[-1]] = path
+                if version is not None:
+                    message = f"`@{version}` is not yet compared with the version of `{path}` that is installed"
+                    scope.report(warning("plugin-drift", message, span, help="pin the plugin where you install it"))
+            case nodes.Import(span=span):
+                message = "`import` belongs to the language, but this version of mmflow does not have it yet"
+                scope.report(error("unknown-kind", message, span, help="copy the declarations that you need"))
+            case nodes.Let(name=name, name_span=span):
+                if enter(name, span):
+                    scope.lets[name] = item
+            case nodes.Block():
+                _enter_block(item, scope, enter)
+            case nodes.Attr(name=name, name_span=span):
+                message = f"`{name} = …` stands outside of a block"
+                scope.report(error("unexpected-token", message, span, help=f"move it into a block, or write `let {name} = …`"))
+            case nodes.When() | nodes.Else() | nodes.Share():
+                message = "an arm stands outside of a block"
+                scope.report(error("unexpected-token", message, item.span, help="move it into a `flow`, `route` or `split`"))
+
+
+def _enter_block(block: nodes.Block, scope: Scope, enter: Callable[[str, Span], bool]) -> None:
+    if block.kind not in KINDS:
+        scope.report(names.unknown_kind(block.kind, block.kind_span))
+        if block.name and block.name_span.text[:1] != '"':
+            enter(block.name, block.name_span)
+        return
+    if block.name is None:
+        scope.report(types.missing_field("name", f"a {block.kind}", block.header, "", f"write `{block.kind} NAME {{ … }}`"))
+    elif block.name_span.text.startswith('"'):
+        message = f"the name of a {block.kind} is a word, not a string"
+        scope.report(types.wrong_type(message, block.name_span, f"write `{block.kind} NAME {{ … }}`"))
+    elif enter(block.name, block.name_span):
+        scope.blocks[block.name] = block
+
+
+# ---- blocks -----------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Merged:
+    """A block's attributes with those that it lacks from the block that it is `like`."""
+
+    attributes: dict[str, nodes.Attr]
+    using: nodes.Path | None
+    arms: tuple[nodes.When | nodes.Else | nodes.Share, ...]
+
+
+def _merge(block: nodes.Block, scope: Scope, trail: tuple[str, ...] = ()) -> _Merged | None:
+    """The block with what it copies; None (reported) where the base is unknown, of another kind, or a circle."""
+    owner = f"the {block.kind} `{block.name}`"
+    is_arm = (nodes.When, nodes.Else, nodes.Share)
+    own = attributes_of([item for item in block.body.items if not isinstance(item, is_arm)], owner, scope)
+    arms = tuple(item for item in block.body.items if isinstance(item, is_arm))
+    if block.like is None:
+        return _Merged(own, block.using, arms)
+    base_name, trail = str(block.like), (*trail, block.name or "")
+    base = scope.blocks.get(base_name)
+    if base is None or base.kind != block.kind:
+        known = scope.of_kinds((block.kind,))
+        scope.report(
+            names.unknown_name(base_name, block.like.span, f"a {block.kind}", (each for each in known if each != block.name))
+        )
+        return None
+    if base_name in trail:
+        scope.report(names.cycle([*trail[trail.index(base_name) :], base_name], block.like.span, "`like`"))
+        return None
+    scope.used.add(base_name)
+    with scope.aside():
+        merged = _merge(base, scope, trail)
+    if merged is None:
+        return None
+    return _Merged({**merged.attributes, **own}, block.using or merged.using, arms or merged.arms)
+
+
+def _declaration(block: nodes.Block, scope: Scope) -> Declaration | None:
+    kind, owner = KINDS[block.kind], f"the {block.kind} `{block.name}`"
+    merged = _merge(block, scope)
+    if merged is None:
+        return None
+    arms = _arms(kind, merged.arms, owner, scope)
+    path, word, ok = _word(kind, block, merged.using, scope)
+    own = fields_of(kind.fields)
+    if not ok:
+        for field in own:
+            if field.name in merged.attributes:
+                typed(merged.attributes[field.name].value, field.type, scope)
+        return None
+    of_word = () if word is None else tuple(f for f in fields_of(word.options) if f.name not in {each.name for each in own})
+    values = fields(merged.attributes, (*own, *of_word), owner, block.header, scope, kind.name)
+    if values is None:
+        return None
+    spans = {name: each.value.span for name, each in merged.attributes.items()}
+    known = {each.name for each in own}
+    whole = constructed(kind.fields, {k: v for k, v in values.items() if k in known}, spans, block.header, scope)
+    options = {k: v for k, v in values.items() if k not in known}
+    if word is not None and not _options_hold(word.options, options, spans, block, scope):
+        return None
+    if whole is None or arms is None:
+        return None
+    declaration = Declaration(kind, block.name or "", whole, arms, path, word, options, block, spans)
+    return declaration if kind.name != "classify" or _classifier_holds(declaration, scope) else None
+
+
+def _word(kind: Kind, block: nodes.Block, using: nodes.Path | None, scope: Scope) -> tuple[str | None, OptionWord | None, bool]:
+    """The word of a block: its path, the word, and whether it could be had."""
+    if kind.word is None:
+        if using is not None:
+            message = f"a {kind.name} takes no plugin"
+            scope.report(error("unknown-word", message, using.span, help=f"remove `using {using}`"))
+            return None, None, False
+        return None, None, True
+    if using is None:
+        if kind.word_required:
+            example = f"write `{kind.name} {block.name} using WORD {{ … }}`"
+            scope.report(types.missing_field("using", f"the {kind.name} `{block.name}`", block.header, f"a {kind.word}", example))
+            return None, None, False
+        path, span = block.name or "", block.name_span
+    else:
+        path, span = scope.word_path(using), using.span
+    word = scope.word(kind.word, path, span)
+    return path, None if isinstance(word, PickWord) else word, word is not None
+
+
+def _read_labels(block: nodes.Block, scope: Scope) -> None:
+    """Enter a classifier's labels before conditions are read; its mistakes are reported with the block's."""
+    with scope.aside():
+        merged = _merge(block, scope)
+        attributes = merged.attributes if merged else {}
+        declared = attributes.get("labels")
+        scope.labels[block.name or ""] = typed(declared.value, Scalar(Labels), scope) if declared else None
+        unsure = attributes.get("unsure")
+        if unsure is not None and typed(unsure.value, Scalar(Name), scope) == "none":
+            scope.unsure_none.add(block.name or "")
+
+
+def _options_hold(cls: type, options: Mapping[str, object], spans: Mapping[str, Span], block: nodes.Block, scope: Scope) -> bool:
+    """Whether a word's class takes these values: tried here, so that it cannot refuse them at run time."""
+    values = dict(options)
+    for field in fields_of(cls):
+        if field.name not in values and field.required is False and field.default is None and field.env is not None:
+            if field.type != Scalar(Secret):
+                return True  # it comes from the environment, which the checker does not read
+            values[field.name] = Secret(field.env, "")
+    return constructed(cls, values, spans, block.header, scope) is not None
+
+
+# ---- classifiers --------------------------------------------------------------------------------------------------------------
+
+
+def _classifier_holds(declaration: Declaration, scope: Scope) -> bool:
+    """Report labels that a classifier does not declare, and an order that it does not have."""
+    own: ClassifyFields = declaration.fields
+    span = declaration.spans.get("unsure", declaration.block.header)
+    if own.unsure == "up":
+        if not own.labels.ordered:
+            message = f"`unsure = up` needs an order, and the labels of `{declaration.name}` have none"
+            order = " < ".join(own.labels.names)
+            scope.report(labels.unordered_label(message, span, f"name a label, or declare `labels = {order}`"))
+            return False
+    elif own.unsure != "none" and own.unsure not in own.labels.names:
+        scope.report(labels.unknown_label(own.unsure, declaration.name, (*own.labels.names, "up", "none"), span))
+        return False
+    return _word_labels_hold(declaration, scope)
+
+
+def _word_labels_hold(declaration: Declaration, scope: Scope) -> bool:
+    word = declaration.word
+    if not isinstance(word, ClassifierWord):
+        return True
+    options = constructed(word.options, declaration.options, {}, declaration.block.header, scope)
+    if options is None:
+        return False
+    ok = True
+    for label in word.labels(options) or ():
+        if label not in declaration.fields.labels.names:
+            span = next(iter(declaration.spans[name] for name in declaration.options), declaration.block.header)
+            scope.report(labels.unknown_label(label, declaration.name, declaration.fields.labels.names, span))
+            ok = False
+    return ok
+
+
+# ---- arms -------------------------------------------------------------------------------------------------------------------
+
+
+def _arms(
+    kind: Kind, items: tuple[nodes.When | nodes.Else | nodes.Share, ...], owner: str, scope: Scope
+) -> tuple[Arm, ...] | None:
+    """The arms of a block; None where one has a mistake, which is then reported."""
+    arms = [_arm(kind, item, owner, scope) for item in items]
+    return None if None in arms else tuple(arm for arm in arms if arm is not None)
+
+
+def _arm(kind: Kind, item: nodes.When | nodes.Else | nodes.Share, owner: str, scope: Scope) -> Arm | None:
+    takes = {"none": (), "conditions": (nodes.When, nodes.Else), "shares": (nodes.Share, nodes.Else)}[kind.arms]
+    if not isinstance(item, takes):
+        due = {"none": "has no arms", "conditions": "takes `when` and `else`", "shares": "takes shares and `else`"}[kind.arms]
+        scope.report(types.wrong_type(f"{owner} {due}", item.span, "a `split` takes shares, a `route` or `flow` conditions"))
+        return None
+    found = target(item.target, scope)
+    condition, share = None, None
+    match item:
+        case nodes.When(condition=expr):
+            test = lower(expr, scope)
+            condition = Condition(test, " ".join(expr.span.text.split())) if test is not None else None
+            if condition is None:
+                return None
+        case nodes.Share(share=quantity):
+            share = typed(quantity, Scalar(Share), scope)
+            if share is None:
+                return None
+    return Arm(condition, share, found, item) if found is not None else None

@@ -1,0 +1,68 @@
+"""What each declaration uses: the edges over which requests, data and money flow."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mmflow.check import names
+from mmflow.check.program import Declaration, Program, targets_of
+from mmflow.check.scope import Scope
+from mmflow.check.situations import atoms
+from mmflow.diagnostics import Diagnostic
+from mmflow.options import FieldType, ListOf, MapOf, Reference, Scalar, fields_of
+from mmflow.plan import LabelIs, ScoreIs
+
+
+def uses(declaration: Declaration) -> Iterator[str]:
+    """The names of the declarations that this one refers to."""
+    yield from (target.name for target in targets_of(declaration))
+    conditions = [arm.condition for arm in declaration.arms]
+    if declaration.kind.name == "cascade":
+        conditions.append(declaration.fields.accept)
+    for atom in atoms([condition.test for condition in conditions if condition is not None]):
+        match atom:
+            case LabelIs(signal=name) | ScoreIs(scorer=name):
+                yield name
+    if declaration.kind.name == "model":
+        yield declaration.fields.provider
+    if declaration.word is not None:
+        for name, value in declaration.options.items():
+            types = {field.name: field.type for field in fields_of(declaration.word.options)}
+            yield from _references(types[name], value)
+
+
+def _references(type_: FieldType, value: Any) -> Iterator[str]:
+    match type_:
+        case Scalar(type=scalar) if issubclass(scalar, Reference):
+            yield str(value)
+        case ListOf(item=item):
+            for each in value:
+                yield from _references(item, each)
+        case MapOf(value=of):
+            for each in value.values():
+                yield from _references(of, each)
+
+
+def reached(program: Program, start: Iterable[str]) -> set[str]:
+    """Every declaration that these reach, themselves included."""
+    found: set[str] = set()
+    open_ = list(start)
+    while open_:
+        name = open_.pop()
+        if name in found or name not in program.declarations:
+            continue
+        found.add(name)
+        open_.extend(uses(program.declarations[name]))
+    return found
+
+
+def unused(program: Program, scope: Scope) -> Iterator[Diagnostic]:
+    """Declarations that no flow reaches, and lets, parameters and aliases that nothing names."""
+    flows = [each.name for each in program.of_kind("flow")]
+    if flows:
+        inside = reached(program, flows)
+        for declaration in program.declarations.values():
+            if declaration.name not in inside:
+                yield names.unused(declaration.name, f"the {declaration.kind.name}", declaration.name_span)
+    for let in scope.lets.values():
+        if let.name not in scope.used:
+            yield names.unused(let.name, "the parameter" if let.is_param else "the value", let.name_span)

@@ -1,0 +1,458 @@
+"""Expressions to typed values: what a field's class asks for, or a diagnostic that shows the fix."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, get_args
+
+import attrs
+
+from mmflow.check import names, types
+from mmflow.check.conditions import lower, request_field
+from mmflow.check.kinds import Condition, ErrorName, Labels, PickName, Reading, RequestField, Target, WithFields
+from mmflow.check.scope import Scope, path_of
+from mmflow.diagnostics import Note
+from mmflow.options import (
+    Either,
+    Field,
+    FieldType,
+    File,
+    ListOf,
+    MapOf,
+    Name,
+    OneWord,
+    OptionError,
+    Pattern,
+    ProviderName,
+    RecordOf,
+    Reference,
+    Scalar,
+    Secret,
+    TargetName,
+    Written,
+    construct,
+    fields_of,
+)
+from mmflow.patterns import PatternError, compile_pattern
+from mmflow.plugin import ErrorClass
+from mmflow.source import Span
+from mmflow.syntax import nodes
+from mmflow.units import Score, Share, StatusClass, UnitError, coerce, describe, parse_quantity
+
+_ARTICLE = {str: "a string", bool: "`true` or `false`", int: "a whole number", float: "a number", Secret: '`secret("NAME")`'}
+
+
+def due(type_: FieldType) -> str:
+    """What is due, in words."""
+    match type_:
+        case Scalar(type=scalar):
+            if issubclass(scalar, Reference):
+                return f"the name of a {' or '.join(scalar.kinds) if len(scalar.kinds) < 3 else 'target'}"
+            return str(getattr(scalar, "due", None) or _ARTICLE.get(scalar, scalar.__name__))
+        case OneWord(words=words):
+            return " or ".join(f"`{word}`" for word in words)
+        case ListOf(item=item):
+            return f"a list `[…]`, each {due(item)}"
+        case MapOf(value=value):
+            return f"a record `{{ name = … }}`, each {due(value)}"
+        case RecordOf(options=cls):
+            return "a record `{ " + ", ".join(f"{field.name} = …" for field in fields_of(cls)) + " }`"
+        case Either(types=each):
+            return ", or ".join(due(one) for one in each)
+
+
+def shown(expr: nodes.Expr) -> str:
+    """What stands there, in words."""
+    match expr:
+        case nodes.Quantity(text=text):
+            try:
+                return describe(parse_quantity(text))
+            except UnitError:
+                return f"`{text}`"
+        case nodes.String() | nodes.Text():
+            return "a string"
+        case nodes.Ref(name=name):
+            return f"the name `{name}`"
+        case nodes.List():
+            return "a list"
+        case nodes.Record():
+            return "a record"
+        case nodes.Bool(value=value):
+            return f"`{str(value).lower()}`"
+        case nodes.Compare() | nodes.And() | nodes.Or() | nodes.Not():
+            return "a condition"
+        case _:
+            return f"`{expr.span.text[:40]}`"
+
+
+def typed(expr: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
+    """The value of an expression as a field's type; None where it has none, which is then reported."""
+    expanded = scope.expand(expr)
+    if expanded is None:
+        return None
+    if expanded is not expr:
+        return _through_let(expr, expanded, type_, scope)
+    match type_:
+        case Scalar(type=scalar):
+            return _scalar(expr, scalar, scope)
+        case OneWord(words=words):
+            return _one_word(expr, words, scope)
+        case ListOf(item=item):
+            return _list(expr, item, scope)
+        case MapOf(value=value):
+            return _map(expr, value, scope)
+        case RecordOf(options=cls):
+            if isinstance(expr, nodes.Record):
+                return record(expr, cls, "this record", scope)
+        case Either(types=each):
+            return _either(expr, each, scope)
+    return _refuse(expr, type_, scope)
+
+
+def _refuse(expr: nodes.Expr, type_: FieldType, scope: Scope, help: str | None = None) -> None:
+    """Report a value that is not of the type that is due; it has no typed value."""
+    scope.report(types.wrong_type(f"expected {due(type_)}, got {shown(expr)}", expr.span, help))
+
+
+def _through_let(expr: nodes.Expr, expanded: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
+    """A let's value; what is wrong with it is said where it is used, with a note of where it is declared."""
+    with scope.aside() as found:
+        value = typed(expanded, type_, scope)
+    for each in found:
+        notes = (*each.notes, Note("its value stands here", expanded.span))
+        scope.report(attrs.evolve(each, span=expr.span, notes=notes))
+    return value
+
+
+# ---- scalars ----------------------------------------------------------------------------------------------------------------
+
+
+def _scalar(expr: nodes.Expr, scalar: type, scope: Scope) -> Any:
+    if issubclass(scalar, Written):
+        return _WRITTEN[scalar](expr, scope)
+    if issubclass(scalar, Reference):
+        return _reference(expr, scalar, scope)
+    if scalar is Secret:
+        return _secret(expr, scope)
+    if scalar is File:
+        return File(path) if (path := _called_with_string(expr, "file")) is not None else _refuse(expr, Scalar(File), scope)
+    if scalar is bool:
+        return expr.value if isinstance(expr, nodes.Bool) else _refuse(expr, Scalar(bool), scope)
+    if scalar is Name:
+        if isinstance(expr, nodes.Ref):
+            return Name(expr.name)
+        return Name(expr.value) if isinstance(expr, nodes.String) else _refuse(expr, Scalar(Name), scope)
+    if scalar is Pattern:
+        return _pattern(expr, scope)
+    if scalar is str:
+        if isinstance(expr, nodes.String | nodes.Text):
+            return expr.value
+        help = f'write `"{expr.name}"`' if isinstance(expr, nodes.Ref) else None
+        return _refuse(expr, Scalar(str), scope, help)
+    return _quantity(expr, scalar, scope)
+
+
+def _quantity(expr: nodes.Expr, wanted: type, scope: Scope) -> Any:
+    if not isinstance(expr, nodes.Quantity):
+        return _refuse(expr, Scalar(wanted), scope)
+    try:
+        value = parse_quantity(expr.text)
+        if type(value) in (int, float) and wanted is Score and not 0 <= value <= 1:  # type: ignore[operator]  # numbers only
+            scope.report(types.out_of_range(f"a score is from 0 to 1, not `{expr.text}`", expr.span))
+            return None
+        result = coerce(value, wanted)
+    except UnitError as problem:
+        code = types.out_of_range if problem.message.endswith("is negative") else types.wrong_type
+        scope.report(code(problem.message, expr.span, problem.help))
+        return None
+    if isinstance(result, Share) and not 0 <= result <= 1:
+        scope.report(types.out_of_range(f"a share is from 0% to 100%, not `{expr.text}`", expr.span))
+        return None
+    if isinstance(result, int | float) and result < 0 and wanted is not float:
+        scope.report(types.out_of_range(f"`{expr.text}` is negative", expr.span))
+        return None
+    return result
+
+
+def _secret(expr: nodes.Expr, scope: Scope) -> Secret | None:
+    if (name := _called_with_string(expr, "secret")) is not None:
+        if name.replace("_", "").isalnum() and not name[0].isdigit():
+            return Secret(name, "")
+        scope.report(types.secret_in_file(expr.span, "PROVIDER_API_KEY"))
+        return None
+    if isinstance(expr, nodes.String | nodes.Text):
+        scope.report(types.secret_in_file(expr.span, "PROVIDER_API_KEY"))
+        return None
+    return _refuse(expr, Scalar(Secret), scope)
+
+
+def _called_with_string(expr: nodes.Expr, function: str) -> str | None:
+    """The one string argument of `function("…")`, or None."""
+    match expr:
+        case nodes.Invoke(function=nodes.Ref(name=name), arguments=(nodes.String(value=value),)) if name == function:
+            return value or None
+        case _:
+            return None
+
+
+def _pattern(expr: nodes.Expr, scope: Scope) -> Pattern | None:
+    if not isinstance(expr, nodes.String):
+        return _refuse(expr, Scalar(Pattern), scope)
+    try:
+        compile_pattern(expr.value)
+    except PatternError as problem:
+        scope.report(types.slow_pattern(problem.message, expr.span, problem.help))
+        return None
+    return Pattern(expr.value)
+
+
+def _reference(expr: nodes.Expr, reference: type[Reference], scope: Scope) -> Reference | None:
+    if reference is TargetName:
+        found = target(expr, scope)
+        return TargetName(found.name) if found else None
+    if reference is ProviderName:
+        return _provider(expr, scope)
+    if not isinstance(expr, nodes.Ref):
+        return _refuse(expr, Scalar(reference), scope)
+    return reference(expr.name) if _declared(expr, reference.kinds, due(Scalar(reference)), scope) else None
+
+
+def _declared(expr: nodes.Ref, kinds: tuple[str, ...], what: str, scope: Scope) -> bool:
+    """Whether a name is declared as one of these kinds; otherwise reported."""
+    block = scope.blocks.get(expr.name)
+    if block is None:
+        scope.report(names.unknown_name(expr.name, expr.span, what, scope.of_kinds(kinds)))
+        return False
+    scope.used.add(expr.name)
+    if block.kind in kinds:
+        return True
+    notes = [Note(f"`{expr.name}` is declared here", block.header)]
+    message = f"expected {what}, got the {block.kind} `{expr.name}`"
+    scope.report(types.wrong_type(message, expr.span, notes=notes))
+    return False
+
+
+def _provider(expr: nodes.Expr, scope: Scope) -> ProviderName | None:
+    path = path_of(expr)
+    if path is None:
+        return _refuse(expr, Scalar(ProviderName), scope, "providers are named without quotes")
+    if isinstance(expr, nodes.Ref) and expr.name in scope.blocks:
+        return ProviderName(expr.name) if _declared(expr, ("provider",), "a provider", scope) else None
+    word = scope.word_path(path)
+    with scope.aside() as found:
+        installed = scope.word("provider", word, expr.span)
+    if installed is not None:
+        scope.implicit_providers[word] = None
+        return ProviderName(word)
+    if isinstance(expr, nodes.Ref) and (near := scope.of_kinds(("provider",))):
+        scope.report(names.unknown_name(expr.name, expr.span, "a provider", near, found[0].help))
+    else:
+        scope.diagnostics.extend(found)
+    return None
+
+
+def _one_word(expr: nodes.Expr, words: tuple[str, ...], scope: Scope) -> str | None:
+    if isinstance(expr, nodes.Ref) and expr.name in words:
+        return expr.name
+    help = f"write `{expr.value}` without quotes" if isinstance(expr, nodes.String) and expr.value in words else None
+    return _refuse(expr, OneWord(words), scope, help)
+
+
+# ---- lists and records ------------------------------------------------------------------------------------------------------
+
+
+def _list(expr: nodes.Expr, item: FieldType, scope: Scope) -> tuple[object, ...] | None:
+    if not isinstance(expr, nodes.List):
+        return _refuse(expr, ListOf(item), scope, f"write `[{expr.span.text}]`" if len(expr.span.text) < 40 else None)
+    values = tuple(typed(each, item, scope) for each in expr.items)
+    if not expr.items:
+        scope.report(types.out_of_range("the list is empty", expr.span, "name at least one"))
+        return None
+    return None if any(value is None for value in values) else values
+
+
+def _map(expr: nodes.Expr, value: FieldType, scope: Scope) -> dict[str, object] | None:
+    if not isinstance(expr, nodes.Record):
+        return _refuse(expr, MapOf(value), scope)
+    attributes = attributes_of(expr.items, "this record", scope)
+    values = {name: typed(attribute.value, value, scope) for name, attribute in attributes.items()}
+    return None if any(each is None for each in values.values()) else values
+
+
+def _either(expr: nodes.Expr, types_: tuple[FieldType, ...], scope: Scope) -> Any:
+    for each in types_:
+        with scope.aside() as found:
+            value = typed(expr, each, scope)
+        if value is not None and not found:
+            return value
+        if isinstance(expr, nodes.Record) and isinstance(each, RecordOf | MapOf):
+            scope.diagnostics.extend(found)
+            return None
+    return _refuse(expr, Either(types_), scope)
+
+
+def attributes_of(items: Iterable[nodes.Item], owner: str, scope: Scope) -> dict[str, nodes.Attr]:
+    """The attributes among items by name; what is set twice, and what is not an attribute, is reported."""
+    found: dict[str, nodes.Attr] = {}
+    for item in items:
+        match item:
+            case nodes.Attr(name=name) if name in found:
+                scope.report(names.duplicate_name(name, item.name_span, found[name].name_span, "set"))
+            case nodes.Attr(name=name):
+                found[name] = item
+            case nodes.Block(kind=kind):
+                scope.report(types.attribute_or_block(kind, item.header, "an attribute here, not as a block"))
+            case nodes.When() | nodes.Else() | nodes.Share():
+                scope.report(types.unknown_field("->", owner, item.span, ()))
+    return found
+
+
+def record(expr: nodes.Record, cls: type, owner: str, scope: Scope) -> Any:
+    """An options object from a record; None where a field is wrong, which is then reported."""
+    attributes = attributes_of(expr.items, owner, scope)
+    values = fields(attributes, fields_of(cls), owner, expr.span, scope)
+    if values is None:
+        return None
+    return constructed(cls, values, {name: each.value.span for name, each in attributes.items()}, expr.span, scope)
+
+
+def fields(
+    attributes: Mapping[str, nodes.Attr], known: Iterable[Field], owner: str, span: Span, scope: Scope, kind: str | None = None
+) -> dict[str, Any] | None:
+    """The typed values of the attributes that are there, by public name; None where one is wrong, unknown or missing."""
+    by_name = {field.name: field for field in known}
+    values: dict[str, Any] = {}
+    ok = True
+    for name, attribute in attributes.items():
+        if name not in by_name:
+            scope.report(types.unknown_field(name, owner, attribute.name_span, by_name, kind))
+            ok = False
+        elif (value := typed(attribute.value, by_name[name].type, scope)) is None:
+            ok = False
+        else:
+            values[name] = value
+    for name, field in by_name.items():
+        if field.required and name not in attributes:
+            scope.report(types.missing_field(name, owner, span, field.doc))
+            ok = False
+    return values if ok else None
+
+
+def constructed(cls: type, values: Mapping[str, Any], spans: Mapping[str, Span], whole: Span, scope: Scope) -> Any:
+    """The object of a class from values by public name; what the class refuses is reported at the field."""
+    attributes = {each.name: values[each.name.rstrip("_")] for each in attrs.fields(cls) if each.name.rstrip("_") in values}
+    try:
+        return construct(cls, attributes)
+    except OptionError as problem:
+        where = spans.get(problem.field, whole)
+        field = f"`{problem.field}` is refused: " if problem.field else ""
+        scope.report(types.out_of_range(f"{field}{problem.message}", where, problem.help))
+        return None
+
+
+# ---- values in a form of their own ------------------------------------------------------------------------------------------
+
+
+def _labels(expr: nodes.Expr, scope: Scope) -> Labels | None:
+    match expr:
+        case nodes.List(items=items):
+            parts, ordered = items, False
+        case nodes.Compare(first=first, rest=rest) if all(operator == "<" for operator, _ in rest):
+            parts, ordered = (first, *(operand for _, operand in rest)), True
+        case nodes.Compare(rest=rest):
+            wrong = next(operator for operator, _ in rest if operator != "<")
+            return _refuse(expr, Scalar(Labels), scope, f"order labels from low to high by `<`, not `{wrong}`")
+        case _:
+            return _refuse(expr, Scalar(Labels), scope)
+    found: dict[str, Span] = {}
+    for part in parts:
+        if not isinstance(part, nodes.Ref):
+            return _refuse(part, Scalar(Name), scope)
+        if part.name in found:
+            scope.report(names.duplicate_name(part.name, part.span, found[part.name], "listed"))
+            return None
+        found[part.name] = part.span
+    if len(found) < 2:
+        scope.report(types.out_of_range("a classifier needs at least two labels", expr.span))
+        return None
+    return Labels(tuple(found), ordered)
+
+
+def _condition(expr: nodes.Expr, scope: Scope) -> Condition | None:
+    test = lower(expr, scope, scores=True)
+    return Condition(test, " ".join(expr.span.text.split())) if test is not None else None
+
+
+def _request_field(expr: nodes.Expr, scope: Scope) -> RequestField | None:
+    name = request_field(expr, scope)
+    return RequestField(name) if name else None
+
+
+def _reading(expr: nodes.Expr, scope: Scope) -> Reading | None:
+    match expr:
+        case nodes.Ref(name="last_user"):
+            return Reading("last_user", 1)
+        case nodes.Ref(name="all_user" | "all" as turns):
+            return Reading(turns, 0)
+        case nodes.Invoke(function=nodes.Ref(name="last_user"), arguments=(nodes.Quantity(text=text) as count,)):
+            if text.isdigit() and 1 <= int(text) <= 100:
+                return Reading("last_user", int(text))
+            scope.report(types.out_of_range("1 to 100 turns can be read", count.span))
+            return None
+        case _:
+            return _refuse(expr, Scalar(Reading), scope)
+
+
+def _error_name(expr: nodes.Expr, scope: Scope) -> ErrorName | None:
+    known = get_args(ErrorClass)
+    match expr:
+        case nodes.Quantity(text=text) | nodes.Ref(name=text) if text in ("budget", "blocked"):
+            scope.report(types.out_of_range(f"`{text}` is final: nothing catches it", expr.span, "remove it"))
+            return None
+        case nodes.Quantity(text=text) | nodes.Ref(name=text) if text in known:
+            return ErrorName(text)
+        case nodes.Quantity(text=text) if text.isdigit() and 400 <= int(text) < 600:
+            return _refuse(expr, Scalar(ErrorName), scope, f"errors are caught by class: write `{text[0]}xx`")
+        case nodes.Quantity() | nodes.Ref():
+            classes = ", ".join(f"`{each}`" for each in known if each not in ("budget", "blocked"))
+            return _refuse(expr, Scalar(ErrorName), scope, f"classes are {classes}")
+        case _:
+            return _refuse(expr, Scalar(StatusClass), scope)
+
+
+def _pick_name(expr: nodes.Expr, scope: Scope) -> PickName | None:
+    path = path_of(expr)
+    if path is None:
+        return _refuse(expr, Scalar(PickName), scope)
+    word = scope.word_path(path)
+    return PickName(word) if scope.word("pick", word, expr.span) is not None else None
+
+
+def target(expr: nodes.Expr, scope: Scope) -> Target | None:
+    """A target, with the settings of `with`; None (reported) where it is none."""
+    match expr:
+        case nodes.With(target=inner, settings=settings):
+            found = target(inner, scope)
+            narrowed: WithFields | None = record(settings, WithFields, "`with`", scope)
+            if found is None or narrowed is None:
+                return None
+            if found.settings is not None:
+                scope.report(names.duplicate_name("with", settings.span, inner.span, "given"))
+                return None
+            return Target(found.name, narrowed)
+        case nodes.Ref(name=name) if name in scope.lets:
+            expanded = scope.expand(expr)
+            return target(expanded, scope) if expanded is not None else None
+        case nodes.Ref():
+            return Target(expr.name) if _declared(expr, TargetName.kinds, "a target", scope) else None
+        case _:
+            return _refuse(expr, Scalar(Target), scope)
+
+
+_WRITTEN: dict[type, Callable[[nodes.Expr, Scope], Any]] = {
+    Labels: _labels,
+    Condition: _condition,
+    RequestField: _request_field,
+    Reading: _reading,
+    ErrorName: _error_name,
+    PickName: _pick_name,
+    Target: target,
+}

@@ -1,0 +1,150 @@
+"""`mmflow run`: one request, answered by a workflow."""
+
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from mmflow.cli.failure import Failure, WrongUse
+from mmflow.cli.inputs import read_input
+from mmflow.cli.loop import run_loop
+from mmflow.cli.params import set_option
+from mmflow.cli.request import Asked, decode
+from mmflow.cli.terminal import remark, say, say_lines, write_json
+from mmflow.cli.workflow import Workflow, flow_name, load
+from mmflow.options import MissingSecret, OptionError, Surroundings, build
+from mmflow.plugin import Delta, Request
+from mmflow.registry import Registry
+from mmflow.report import summary
+from mmflow.report import trace as told
+from mmflow.runtime.events import CallEnded, Event, RequestEnded
+from mmflow.runtime.executor import Executor
+from mmflow.runtime.result import Result
+
+_EXAMPLES = """\b
+Examples:
+  mmflow run workflow.mmf "Why is the sky blue?" --trace
+  mmflow run support.mmf @ticket.txt --flow triage --set daily_limit='$10/day'
+  git diff | mmflow run review.mmf - --json
+  mmflow run support.mmf '{"messages": [{"role": "user", "content": "Hi"}], "user": "u1"}'
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("file")
+@click.argument("input", required=False)
+@click.option("-f", "--flow", metavar="NAME", help="The flow to run, where FILE has several; by default `main`.")
+@set_option
+@click.option("--json/--no-json", help="Print one JSON object: the answer, every call and its cost, the decision.")
+@click.option("-t", "--trace/--no-trace", help="Show the decision on standard error: arms, signals, calls, scores, cost.")
+@click.option("--stream/--no-stream", help="Print the answer piece by piece as it comes.")
+@click.option("--dry-run/--no-dry-run", help="Classify and route, call no model, and print the decision.")
+def command(
+    file: str, input: str | None, flow: str | None, set: dict[str, str], json: bool, trace: bool, stream: bool, dry_run: bool
+) -> None:
+    """Answer INPUT by the workflow FILE, or by a plan that was saved.
+
+    INPUT is the text itself, `@file`, or `-` for standard input, which is also read when something is piped. JSON with
+    `messages` is taken as a whole request, in the form of chat completions.
+
+    The answer goes to standard output, everything else to standard error. The exit code is 1 where there is no answer, 2 for
+    wrong use.
+    """
+    if json and stream:
+        raise WrongUse("`--json` prints one object and `--stream` pieces: they exclude each other", "leave out one of them")
+    if file == "-" and input in (None, "-"):
+        raise WrongUse("standard input cannot be both the workflow and the input", "give INPUT as an argument or as `@file`")
+    workflow = load(file, set)
+    asked = decode(read_input(input))
+    name = flow_name(workflow.plan, flow or asked.model, file)
+    streams = (stream or asked.stream) and not json and not dry_run
+    events: list[Event] = []
+    try:
+        result = run_loop(_result(workflow, name, asked.request, streams, dry_run, events))
+        _print(result, json, dry_run, streams)
+    finally:
+        if trace and _is_whole(events):
+            say_lines(told(events))
+    for note in _notes(workflow, result):
+        remark(note)
+    ended = result.ended
+    if ended.outcome not in ("served", "decided"):
+        raise Failure(ended.message or f"the request was {ended.outcome}", ended.help)
+
+
+async def _result(
+    workflow: Workflow, flow: str, request: Request, streams: bool, dry_run: bool, events: list[Event]
+) -> Result:
+    """Run the request; `events` fills as it runs, so that they can be shown where it is cancelled."""
+    executor = Executor(workflow.plan, Registry.installed(), folder=workflow.folder)
+    try:
+        if dry_run:
+            return await executor.decide(flow, request, observe=events.append)
+        if not streams:
+            return await executor.run(flow, request, observe=events.append)
+        pieces = _Pieces()
+        try:
+            return await executor.run(flow, request, pieces.emit, observe=events.append)
+        finally:
+            pieces.end()
+    finally:
+        await executor.close()
+
+
+class _Pieces:
+    """Writes an answer to standard output as it comes, and ends its last line."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    async def emit(self, piece: Delta) -> None:
+        if piece.text:
+            say(piece.text)
+            self._last = piece.text[-1]
+
+    def end(self) -> None:
+        if self._last not in ("", "\n"):
+            say("\n")
+            self._last = ""
+
+
+def _print(result: Result, json: bool, dry_run: bool, streamed: bool) -> None:
+    text = result.reply.text if result.reply else ""
+    if json:
+        write_json(msgspec.json.encode(summary(text, result.events)))
+    elif dry_run:
+        for line in told(result.events):
+            say(f"{line}\n")
+    elif text and not streamed:
+        say(text if text.endswith("\n") else f"{text}\n")
+
+
+def _is_whole(events: list[Event]) -> bool:
+    return bool(events) and isinstance(events[-1], RequestEnded)
+
+
+# ---- what is worth knowing of an answer -----------------------------------------------------------------------------------
+
+
+def _notes(workflow: Workflow, result: Result) -> Iterator[str]:
+    simulated = {each.provider for each in result.events if isinstance(each, CallEnded) and each.simulated}
+    yield from dict.fromkeys(_why_simulated(workflow, name) for name in sorted(simulated))
+    if result.ended.degraded:
+        yield f"no answer was accepted; this is the best one ({result.ended.degraded})"
+    if result.reply and result.reply.finish == "length":
+        yield "the answer is cut off: it reached the limit of output tokens"
+    if result.reply and result.reply.tool_calls:
+        names = ", ".join(f"`{each.function.name}`" for each in result.reply.tool_calls)
+        yield f"the model asks for a call of {names}; `--json` shows it"
+
+
+def _why_simulated(workflow: Workflow, name: str) -> str:
+    provider = workflow.plan.providers[name]
+    word = Registry.installed().find("provider", provider.word)
+    try:
+        build(word.options, provider.options, Surroundings(workflow.folder))
+    except MissingSecret as missing:
+        return f"{missing.name} is not set: answers are simulated"
+    except OptionError:
+        pass
+    return f"answers of `{name}` are simulated"

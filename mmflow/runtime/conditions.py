@@ -1,0 +1,113 @@
+"""The truth of conditions, with the facts that decided it."""
+
+import operator
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any, Protocol
+
+import attrs
+
+from mmflow import plan
+from mmflow.patterns import CompiledPattern, compile_pattern
+from mmflow.plugin import Request
+from mmflow.runtime.cost import images_in
+
+_COMPARE: dict[plan.Operator, Callable[[Any, Any], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+@attrs.frozen
+class Truth:
+    """Whether a condition holds. `because` has the facts that decided it, as text: `complexity = high (0.92)`."""
+
+    holds: bool
+    because: tuple[str, ...]
+
+
+class Facts(Protocol):
+    """What conditions see."""
+
+    @property
+    def request(self) -> Request: ...
+
+    @property
+    def input_tokens(self) -> int: ...
+
+    async def label(self, signal: str) -> tuple[str, str]:
+        """The label that the arms see, and the fact as text."""
+        ...
+
+
+ReadScore = Callable[[str], Awaitable[float | None]]
+
+
+async def truth(test: plan.Test, facts: Facts, score: ReadScore | None = None) -> Truth:
+    """Evaluate a condition in the order it is written, no further than it takes. `score` is there while an answer is judged."""
+    match test:
+        case plan.LabelIs(signal=signal, labels=labels):
+            label, fact = await facts.label(signal)
+            return Truth(label in labels, (fact,))
+        case plan.RequestIs(field=name, operator=sign, value=value):
+            return _request_is(name, sign, value, facts)
+        case plan.TextMatches(pattern=pattern):
+            found = _compiled(pattern).matches(last_user_text(facts.request))
+            return Truth(found, (f'text {"matches" if found else "does not match"} "{pattern}"',))
+        case plan.ScoreIs(scorer=scorer, operator=sign, value=bound):
+            found_score = None if score is None else await score(scorer)
+            if found_score is None:
+                return Truth(False, (f"{scorer} has no score",))
+            return Truth(_COMPARE[sign](found_score, bound), (f"{scorer} = {found_score:.2f}",))
+        case plan.Not(test=inner):
+            of_inner = await truth(inner, facts, score)
+            return Truth(not of_inner.holds, of_inner.because)
+        case plan.All(tests=tests):
+            return await _first_that(False, tests, facts, score)
+        case plan.Any_(tests=tests):
+            return await _first_that(True, tests, facts, score)
+
+
+async def _first_that(decides: bool, tests: tuple[plan.Test, ...], facts: Facts, score: ReadScore | None) -> Truth:
+    """The first test that settles the whole, else all of them together."""
+    because: list[str] = []
+    for test in tests:
+        each = await truth(test, facts, score)
+        if each.holds is decides:
+            return each
+        because += each.because
+    return Truth(not decides, tuple(dict.fromkeys(because)))
+
+
+def _request_is(name: str, sign: plan.Operator, value: object, facts: Facts) -> Truth:
+    found = facts.input_tokens if name == "tokens" else field_of(facts.request, name)
+    if found is None:
+        return Truth(sign == "!=", (f"request.{name} is not set",))
+    shown = str(found).lower() if isinstance(found, bool) else f'"{found}"' if isinstance(found, str) else str(found)
+    if isinstance(found, str) != isinstance(value, str):
+        return Truth(sign == "!=", (f"request.{name} = {shown}",))
+    return Truth(_COMPARE[sign](found, value), (f"request.{name} = {shown}",))
+
+
+def field_of(request: Request, name: str) -> str | bool | None:
+    """A field of a request as conditions name it; None where the request does not have it."""
+    match name:
+        case "user":
+            return request.user
+        case "language":
+            return request.language
+        case "has_images":
+            return any(map(images_in, request.messages))
+        case "has_tools":
+            return bool(request.tools)
+        case _:
+            return request.meta.get(name.removeprefix("meta."))
+
+
+def last_user_text(request: Request) -> str:
+    """The text of the last user turn."""
+    return next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> CompiledPattern:
+    return compile_pattern(pattern)

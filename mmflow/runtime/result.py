@@ -1,0 +1,21 @@
+"""What a run gives back."""
+
+import attrs
+
+from mmflow.plugin import Reply
+from mmflow.runtime.events import Event, RequestEnded
+
+
+@attrs.frozen
+class Result:
+    """The answer, or None where there is none, and the record of the run, which ends with `RequestEnded`."""
+
+    reply: Reply | None
+    events: tuple[Event, ...]
+
+    @property
+    def ended(self) -> RequestEnded:
+        """How the request ended."""
+        last = self.events[-1]
+        assert isinstance(last, RequestEnded)
+        return last

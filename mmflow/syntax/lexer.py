@@ -1,0 +1,200 @@
+"""From text to tokens: never fails, for what is no token becomes one that no grammar rule takes."""
+
+import re
+from functools import cache
+
+import attrs
+
+from mmflow.syntax.tables import tables
+
+END = "$END"
+
+# What only the error recovery understands.
+OPEN_STRING = "OPEN_STRING"
+OPEN_TEXT = "OPEN_TEXT"
+QUOTED = "QUOTED"
+BAD = "BAD"
+LEADING = "LEADING"
+TOO_DEEP = "TOO_DEEP"
+
+MAX_DEPTH = 100
+"""How deep brackets, `not`, calls, members and `with` may nest in sum: what reads the tree may recurse."""
+
+OPENERS = {"LBRACE": "RBRACE", "LSQB": "RSQB", "LPAR": "RPAR"}
+CLOSERS = {"RBRACE": "LBRACE", "RSQB": "LSQB", "RPAR": "LPAR"}
+
+_OPERATORS = frozenset({"AND", "OR", "IN", "MATCHES", "WITH"})
+_ASSIGNS = re.compile(r"[ \t]*=(?!=)")
+_CHAINS = frozenset({"NOT", "DOT", "WITH", "LPAR"})
+_ENDS_CHAIN = frozenset({"_NL", "COMMA", "EQUAL", "_ARROW", "AND", "OR", "COMPARE", "IN", "MATCHES"})
+_TAIL = re.compile(r"[ \t)\]},]*\r?\Z")
+
+
+@attrs.define(eq=False)
+class Tokens:
+    """Parallel lists, one entry for each token; the last token is the end of the file, and is empty."""
+
+    text: str
+    types: list[str]
+    starts: list[int]
+    ends: list[int]
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+    def text_of(self, index: int) -> str:
+        return self.text[self.starts[index] : self.ends[index]]
+
+    def append(self, kind: str, start: int, end: int) -> None:
+        self.types.append(kind)
+        self.starts.append(start)
+        self.ends.append(end)
+
+    def line_start(self, index: int) -> int:
+        """The offset of the first character of the line on which a token begins."""
+        return self.text.rfind("\n", 0, self.starts[index]) + 1
+
+    def indent(self, index: int) -> int:
+        """The width of the white space before the line on which a token begins."""
+        return indent_of(self.text, self.line_start(index))
+
+    def is_first(self, index: int) -> bool:
+        """Is the token the first of its line?"""
+        return index == 0 or self.types[index - 1] == "_NL"
+
+
+def indent_of(text: str, line_start: int) -> int:
+    """The width of the white space at the start of a line, tabs to the next multiple of 8."""
+    end = line_start
+    while end < len(text) and text[end] in " \t":
+        end += 1
+    return len(text[line_start:end].expandtabs())
+
+
+@cache
+def _scanner() -> re.Pattern[str]:
+    known = tables().terminals
+    first = [pattern for pattern in known if pattern[0] == "TEXT"]
+    parts = [*first, (OPEN_TEXT, r'(?s:""".*)'), *(each for each in known if each not in first)]
+    # Runs of what cannot stand here are one token, so that they are one mistake.
+    parts += [(OPEN_STRING, r'"[^\n]*'), (QUOTED, r"'[^'\n]*'"), (BAD, r"&&|\|\||[^\x00-\x7f]+|[\s\S]")]
+    return re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in parts))
+
+
+def scan(text: str) -> Tokens:
+    """The tokens of a text, without white space and comments, in time linear in its length."""
+    tokens, closed = _scan(text, by_layout=False)
+    if not closed:
+        # An odd number of `"""`: which of them lacks its partner is seen by the layout.
+        tokens, _ = _scan(text, by_layout=True)
+    return _cut_too_deep(tokens)
+
+
+def _scan(text: str, *, by_layout: bool) -> tuple[Tokens, bool]:
+    types: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    tokens = Tokens(text, types, starts, ends)
+    words, ignored = tables().words, tables().ignored
+    finditer = _scanner().finditer
+    at, size = 0, len(text)
+    while at < size:
+        for match in finditer(text, at):
+            kind = match.lastgroup or BAD
+            if kind in ignored:
+                continue
+            start, end = match.span()
+            if kind == "NAME":
+                kind = words.get(text[start:end], kind)
+                if kind in _OPERATORS and types and types[-1] == "_NL" and not _ASSIGNS.match(text, end):
+                    kind = LEADING
+            elif kind == OPEN_STRING:
+                end = _string_end(tokens, start, end)
+            elif kind == OPEN_TEXT and not by_layout:
+                return tokens, False
+            elif (kind == "TEXT" or kind == OPEN_TEXT) and by_layout and (cut := _text_end(text, start, end)):
+                kind, end, by_layout = OPEN_TEXT, cut, False
+            types.append(kind)
+            starts.append(start)
+            ends.append(end)
+            if end != match.end():
+                at = end
+                break
+        else:
+            break
+    types.append(END)
+    starts.append(size)
+    ends.append(size)
+    return tokens, True
+
+
+def _string_end(tokens: Tokens, start: int, end: int) -> int:
+    """Where a string without its second `"` was meant to end: before what closes brackets that its line has opened."""
+    line_start = tokens.text.rfind("\n", 0, start) + 1
+    open_: list[str] = []
+    closed = 0
+    index = len(tokens.types) - 1
+    while index >= 0 and tokens.starts[index] >= line_start:
+        kind = tokens.types[index]
+        if kind in CLOSERS:
+            closed += 1
+        elif kind in OPENERS:
+            if closed:
+                closed -= 1
+            else:
+                open_.append({"RBRACE": "}", "RSQB": "]", "RPAR": ")"}[OPENERS[kind]])
+        index -= 1
+    tail = _TAIL.search(tokens.text, start + 1, end)
+    assert tail is not None
+    cut = tail.start()
+    while cut < end:
+        brackets = [each for each in tokens.text[cut:end] if each in ")]}"]
+        if brackets == open_[: len(brackets)]:
+            break
+        cut += 1
+    return cut
+
+
+def _text_end(text: str, start: int, end: int) -> int | None:
+    """Where a text begins to hold lines that stand no deeper than the line that opens it, and so are meant to be code."""
+    level = indent_of(text, text.rfind("\n", 0, start) + 1)
+    at = text.find("\n", start, end)
+    while at >= 0:
+        line_end = text.find("\n", at + 1, end)
+        line = text[at + 1 : line_end if line_end >= 0 else end]
+        if line.strip() and line.strip() != '"""' and indent_of(text, at + 1) <= level:
+            return at - 1 if text[at - 1] == "\r" else at
+        at = line_end
+    return None
+
+
+def _cut_too_deep(tokens: Tokens) -> Tokens:
+    """The tokens with one in the place of what is nested past the limit."""
+    if sum(map(tokens.types.count, (*OPENERS, "NOT", "DOT", "WITH"))) * 2 <= MAX_DEPTH:
+        return tokens
+    kept = Tokens(tokens.text, [], [], [])
+    depth, chain, cutting = 0, 0, False
+    opened: list[tuple[int, bool]] = []
+    for kind, start, end in zip(tokens.types, tokens.starts, tokens.ends, strict=True):
+        if kind in _CHAINS:
+            chain += 1
+            depth += 1
+        elif kind in _ENDS_CHAIN:
+            depth -= chain
+            chain = 0
+        of_kept = True
+        if kind in OPENERS:
+            depth += 1
+            opened.append((chain, depth <= MAX_DEPTH))
+            chain = 0
+        elif kind in CLOSERS and opened:
+            depth -= chain + 1
+            chain, of_kept = opened.pop()
+        if depth > MAX_DEPTH and not cutting:
+            kept.append(TOO_DEEP, start, end)
+        elif depth <= MAX_DEPTH and of_kept:
+            kept.append(kind, start, end)
+        cutting = depth > MAX_DEPTH
+    if kept.types[-1] != END:
+        kept.append(END, tokens.starts[-1], tokens.ends[-1])
+    return kept

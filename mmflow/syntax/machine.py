@@ -1,0 +1,107 @@
+"""The LALR automaton: runs over tokens, makes nodes, and stops at the first token that does not fit."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mmflow.syntax.build import Builder
+from mmflow.syntax.lexer import END, Tokens
+from mmflow.syntax.tables import Tables
+
+_PASS, _DROP, _PARTS = range(3)
+
+
+class Machine:
+    """A parser's stack over some tokens. The stacks are parallel: a state, the value of its symbol, its first and last token."""
+
+    def __init__(self, tables: Tables, tokens: Tokens, builder: Builder) -> None:
+        self.tables, self.tokens, self.builder = tables, tokens, builder
+        self.states = [tables.start]
+        self.values: list[Any] = [None]
+        self.firsts = [0]
+        self.lasts = [0]
+        self.result: Any = None
+        self._words = frozenset(tables.words.values())
+        self._steps = [self._step(index) for index in range(len(tables.productions))]
+
+    def _step(self, index: int) -> tuple[str, int, int, tuple[int | None, ...], Callable[[list[Any], int, int], Any] | None]:
+        production = self.tables.productions[index]
+        make = None
+        if production.passes:
+            how = _PASS
+        elif production.maker is None and not production.picks:
+            how = _DROP
+        else:
+            how = _PARTS
+            make = self.builder.maker(production.maker) if production.maker else None
+        return production.symbol, production.length, how, production.picks, make
+
+    def run(self, at: int) -> int | None:
+        """Take tokens from `at` on; the index of the first that does not fit, or None where the file is complete."""
+        types, size = self.tokens.types, len(self.tokens)
+        take = self.take
+        while at < size:
+            if not take(types[at], at):
+                return at
+            at += 1
+        return None
+
+    def take(self, kind: str, index: int) -> bool:
+        """Take one token of a kind, which stands for the token at `index` in spans; False where it does not fit."""
+        actions, states, values, firsts, lasts = self.tables.actions, self.states, self.values, self.firsts, self.lasts
+        steps, end = self._steps, self.tables.end
+        state = states[-1]
+        if kind in self._words and kind not in actions[state]:
+            kind = "NAME"  # a keyword is one only where the grammar has it
+        while True:
+            action = actions[state].get(kind)
+            if action is None:
+                return False
+            if action >= 0:
+                states.append(action)
+                values.append(index)
+                firsts.append(index)
+                lasts.append(index)
+                return True
+            symbol, length, how, picks, make = steps[~action]
+            if length == 1 and how == _PASS:
+                states.pop()
+                state = actions[states[-1]][symbol]
+                states.append(state)
+                continue
+            base = len(states) - length
+            value: Any = None
+            if how == _PASS:
+                value = values[base + (picks[0] or 0)]
+            elif how == _PARTS:
+                value = self._parts(picks, base)
+                if make is not None:
+                    value = make(value, firsts[base], lasts[-1])
+            first, last = firsts[base], lasts[-1]
+            del states[base:], values[base:], firsts[base:], lasts[base:]
+            state = actions[states[-1]][symbol]
+            states.append(state)
+            values.append(value)
+            firsts.append(first)
+            lasts.append(last)
+            if state == end and kind == END:
+                self.result = value
+                return True
+
+    def _parts(self, picks: tuple[int | None, ...], base: int) -> list[Any]:
+        values = self.values
+        parts: list[Any] | None = None
+        for pick in picks:
+            if pick is None:
+                part = [None]
+            elif pick >= 0:
+                part = [values[base + pick]]
+            else:
+                part = values[base + ~pick]
+                if parts is None:
+                    parts = part  # a list that repeats grows in place: copying it would take quadratic time
+                    continue
+            if parts is None:
+                parts = part
+            else:
+                parts += part
+        return parts if parts is not None else []

@@ -1,0 +1,44 @@
+"""`openai`: the API of OpenAI, or a server that stands in for it through `OPENAI_BASE_URL`."""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from mmflow.plugin import Host, Provider, ProviderWord, Secret, hook, option, options
+from mmflow_plugins.providers.chat_completions import ChatCompletions
+from mmflow_plugins.providers.wire import server_url
+
+
+@options
+class OpenaiOptions:
+    """The key, and where the API is."""
+
+    url: str = option(
+        "https://api.openai.com/v1",
+        doc="Where the API starts; `/chat/completions` is added.",
+        env="OPENAI_BASE_URL",
+        check=server_url,
+    )
+    key: Secret = option(doc="The API key.", env="OPENAI_API_KEY")
+    headers: Mapping[str, str] | None = option(None, doc="Headers to send with every call, such as `OpenAI-Project`.")
+
+
+def make(options: OpenaiOptions, host: Host) -> Provider:
+    """The provider."""
+    server = urlsplit(options.url).hostname or ""
+    # OpenAI's reasoning models refuse `max_tokens` and know the role `developer`; servers that stand in may know neither.
+    if server.endswith((".openai.com", ".azure.com")):
+        return ChatCompletions(
+            host.http,
+            options.url,
+            options.key,
+            options.headers or {},
+            limit_field="max_completion_tokens",
+            developer_role="developer",
+        )
+    return ChatCompletions(host.http, options.url, options.key, options.headers or {})
+
+
+@hook
+def mmflow_providers() -> Iterable[ProviderWord]:
+    """The word `openai`."""
+    return [ProviderWord("openai", OpenaiOptions, make)]

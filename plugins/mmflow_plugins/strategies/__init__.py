@@ -1,0 +1,1 @@
+"""Ways to order the members of a tier."""

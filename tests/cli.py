@@ -1,0 +1,60 @@
+"""Running `mmflow` in a test: in this process, with its own folder, environment and streams."""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from mmflow.cli.main import main
+
+
+@attrs.frozen
+class Done:
+    """What a command left: its exit code, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Terminal(io.TextIOWrapper):
+    """Standard input that somebody could type into."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Shell:
+    """A folder and an environment in which `mmflow` is called."""
+
+    def __init__(self, folder: Path, environ: dict[str, str], capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.environ, self._capture, self._patch = folder, environ, capture, patch
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def __call__(self, *arguments: str, stdin: bytes | None = None) -> Done:
+        """Run `mmflow`; without `stdin`, standard input is a terminal."""
+        stream = Terminal(io.BytesIO()) if stdin is None else io.TextIOWrapper(io.BytesIO(stdin))
+        self._patch.setattr(sys, "stdin", stream)
+        self._capture.readouterr()
+        code = main(list(arguments))
+        out, err = self._capture.readouterr()
+        return Done(code, out, err)
+
+
+@pytest.fixture
+def mmflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    """`mmflow` in an empty folder, with no configuration and no key around it."""
+    ours = ("MMFLOW_", "OPENAI_", "ANTHROPIC_", "FORCE_COLOR", "CLICOLOR", "NO_COLOR")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    monkeypatch.setattr(os, "environ", environ)
+    monkeypatch.chdir(tmp_path)
+    yield Shell(tmp_path, environ, capsys, monkeypatch)
