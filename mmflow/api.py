@@ -20,7 +20,8 @@ from mmflow.plugin import Delta, Emit, Request
 from mmflow.registry import Registry
 from mmflow.report import Summary, summary, trace
 from mmflow.runtime.events import Event, RequestEnded
-from mmflow.runtime.executor import Executor, Result
+from mmflow.runtime.executor import Executor
+from mmflow.runtime.result import Result
 from mmflow.source import Source
 from mmflow.syntax.parse import parse
 from mmflow.vocabulary import Vocabulary
@@ -63,10 +64,10 @@ class UnknownFlow(LookupError):
 class RunFailed(Exception):
     """A request that got no answer; `answer.events` have every call that was made."""
 
-    def __init__(self, answer: "Answer", ended: RequestEnded, help: str | None) -> None:
+    def __init__(self, answer: "Answer", ended: RequestEnded) -> None:
         super().__init__(ended.message or ended.outcome)
         self.answer, self.error_class, self.outcome = answer, ended.error_class, ended.outcome
-        self.message, self.help = ended.message or ended.outcome, help
+        self.message, self.help = ended.message or ended.outcome, ended.help
 
 
 @attrs.frozen
@@ -248,9 +249,8 @@ def as_request(input: Input) -> Request:
 
 def _answer(result: Result) -> Answer:
     answer = Answer(result.reply.text if result.reply else "", result.events)
-    ended = result.events[-1]
-    if isinstance(ended, RequestEnded) and ended.outcome != "served":
-        raise RunFailed(answer, ended, result.help)
+    if result.ended.outcome != "served":
+        raise RunFailed(answer, result.ended)
     return answer
 
 

@@ -3,7 +3,6 @@
 import io
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -31,8 +30,12 @@ class Terminal(io.TextIOWrapper):
 class Shell:
     """A folder and an environment in which `mmflow` is called."""
 
-    def __init__(self, folder: Path, environ: dict[str, str], capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
-        self.folder, self.environ, self._capture, self._patch = folder, environ, capture, patch
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        ours = ("MMFLOW_", "OPENAI_", "ANTHROPIC_", "FORCE_COLOR", "CLICOLOR", "NO_COLOR", "_MMFLOW_COMPLETE")
+        self.folder, self._capture, self._patch = folder, capture, patch
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        patch.setattr(os, "environ", self.environ)
+        patch.chdir(folder)
 
     def write(self, name: str, content: str | bytes) -> Path:
         path = self.folder / name
@@ -51,10 +54,6 @@ class Shell:
 
 
 @pytest.fixture
-def mmflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+def mmflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     """`mmflow` in an empty folder, with no configuration and no key around it."""
-    ours = ("MMFLOW_", "OPENAI_", "ANTHROPIC_", "FORCE_COLOR", "CLICOLOR", "NO_COLOR")
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    monkeypatch.setattr(os, "environ", environ)
-    monkeypatch.chdir(tmp_path)
-    yield Shell(tmp_path, environ, capsys, monkeypatch)
+    return Shell(tmp_path, capsys, monkeypatch)

@@ -12,6 +12,7 @@ MODELS = """mmflow 1
 model cheap { provider = openai, id = "gpt-4o-mini" }
 model strong { provider = openai, id = "gpt-4o" }
 """
+USE_BOTH = "\nflow f { when request.has_tools -> cheap, else -> strong }"
 COMPLEXITY = """classify complexity using heuristic {
   labels = low < medium < high
   unsure = up
@@ -41,8 +42,8 @@ def one(text: str) -> Diagnostic:
 
 
 BROKEN = {
-    "a kind that is misspelt": (MODELS + "teir fast { models = [cheap] }\nflow f { when request.has_tools -> cheap, else -> strong }", "unknown-kind"),
-    "a kind of a later version": (MODELS + "guard g { }\nflow f { when request.has_tools -> cheap, else -> strong }", "unknown-kind"),
+    "a kind that is misspelt": (MODELS + "teir fast { models = [cheap] }" + USE_BOTH, "unknown-kind"),
+    "a kind of a later version": (MODELS + "guard g { }" + USE_BOTH, "unknown-kind"),
     "a field that is misspelt": ('mmflow 1\nmodel cheap { provider = openai, id = "x", price = free, qualty = 0.5 }\nflow f { else -> cheap }', "unknown-field"),
     "a field of a later version": (MODELS + "flow f { guards = [x]\n when request.has_tools -> cheap, else -> strong }", "unknown-field"),
     "a duration without a unit": (MODELS + "flow f { deadline = 20\n when request.has_tools -> cheap, else -> strong }", "wrong-type"),
@@ -61,18 +62,18 @@ BROKEN = {
     "shares above the whole": (MODELS + "split s { 70% -> cheap, 70% -> strong }\nflow f { else -> s }", "shares"),
     "a condition in a split": (MODELS + "split s { when request.has_tools -> cheap, else -> strong }\nflow f { else -> s }", "wrong-type"),
     "a flow without arms": (MODELS + "flow f { deadline = 2s }\nflow g { when request.has_tools -> cheap, else -> strong }", "uncovered"),
-    "a key in the file": (MODELS + 'provider openai { key = "x" }\nflow f { when request.has_tools -> cheap, else -> strong }', "secret-in-file"),
+    "a key in the file": (MODELS + 'provider openai { key = "x" }' + USE_BOTH, "secret-in-file"),
     "a field of the request that is misspelt": (MODELS + "flow f { when request.token < 2k -> cheap, else -> strong }", "unknown-field"),
     "a signal by itself": (MODELS + COMPLEXITY + "flow f { when complexity -> cheap, else -> strong }", "wrong-type"),
     "a score in a route": (MODELS + "scorer s using length { min = 1 }\ncascade c { steps = [cheap, strong], accept = s >= 0.5 }\nflow f { when s > 0.5 -> cheap, else -> c }", "wrong-type"),
     "a retry of budgets": (MODELS + "fallback x { try = [cheap, strong], on = [budget] }\nflow f { else -> x }", "out-of-range"),
     "a status that is no class": (MODELS + "fallback x { try = [cheap, strong], on = [503] }\nflow f { else -> x }", "wrong-type"),
-    "an attribute at the top": (MODELS + "deadline = 2s\nflow f { when request.has_tools -> cheap, else -> strong }", "unexpected-token"),
-    "an empty list": (MODELS + "tier t { models = [] }\nflow f { when request.has_tools -> cheap, else -> strong }", "out-of-range"),
+    "an attribute at the top": (MODELS + "deadline = 2s" + USE_BOTH, "unexpected-token"),
+    "an empty list": (MODELS + "tier t { models = [] }" + USE_BOTH, "out-of-range"),
     "a let that is a circle": ("mmflow 1\nlet a = b\nlet b = a\nmodel cheap { provider = openai, id = a }\nflow f { else -> cheap }", "cycle"),
     "like in a circle": ('mmflow 1\nmodel a like b { id = "x" }\nmodel b like a { id = "y" }\nflow f { when request.has_tools -> a, else -> b }', "cycle"),
     "a price that nobody knows, promised": ('mmflow 1\nmodel own { provider = sim, id = "x" }\nflow f { max_cost = $1\n else -> own }', "unknown-price"),
-    "an import": (MODELS + 'import "x.mmf" as x\nflow f { when request.has_tools -> cheap, else -> strong }', "unknown-kind"),
+    "an import": (MODELS + 'import "x.mmf" as x' + USE_BOTH, "unknown-kind"),
 }  # fmt: skip
 
 
@@ -87,7 +88,10 @@ def test_the_smallest_useful_file_is_clean() -> None:
 
 
 def test_a_misspelt_name_is_suggested() -> None:
-    assert one(MODELS + "flow f { when request.has_tools -> chep, else -> strong }" "\nflow g { else -> cheap }").help == "did you mean `cheap`?"
+    assert (
+        one(MODELS + "flow f { when request.has_tools -> chep, else -> strong }\nflow g { else -> cheap }").help
+        == "did you mean `cheap`?"
+    )
 
 
 def test_minutes_are_suggested_for_millions() -> None:
@@ -148,7 +152,7 @@ def test_many_classifiers_cost_only_what_is_read() -> None:
 
 
 PARAM = MODELS + 'param bar = 0.8\nparam who = "me"\nscorer s using length { min = 1 }\n'
-PARAM += 'cascade c { steps = [cheap, strong], accept = s >= bar }\nflow f { when request.user == who -> cheap, else -> c }'
+PARAM += "cascade c { steps = [cheap, strong], accept = s >= bar }\nflow f { when request.user == who -> cheap, else -> c }"
 
 
 def test_a_param_is_set() -> None:

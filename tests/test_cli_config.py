@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from cli import Shell
-from cli import mmflow as mmflow
 
 from mmflow.cli.config import find
 

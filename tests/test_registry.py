@@ -1,5 +1,6 @@
 """The registry: how words are found among what is installed, and how everything that can be wrong with a plugin is told."""
 
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -8,10 +9,13 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from mmflow.check.kinds import KINDS as BLOCKS
+from mmflow.options import fields_of
 from mmflow.plugin import API_VERSION, PickWord, ScorerWord, hook, options
 from mmflow.registry import Plugin, Registry
-from mmflow.registry.loading import BrokenPlugin
-from mmflow.vocabulary import WordError
+from mmflow.registry.entry_points import scan
+from mmflow.registry.loading import FIELDS_OF_THE_LANGUAGE, BrokenPlugin
+from mmflow.vocabulary import WordError, WordKind
 
 STRATEGY = """
 from mmflow.plugin import PickWord, hook
@@ -56,9 +60,9 @@ def only(site: Path) -> Registry:
     return Registry.scan([str(site)])
 
 
-def refused(registry: Registry, word: str, kind: str = "pick") -> WordError:
+def refused(registry: Registry, word: str, kind: WordKind = "pick") -> WordError:
     with pytest.raises(WordError) as caught:
-        registry.find(kind, word)  # type: ignore[arg-type]
+        registry.find(kind, word)
     return caught.value
 
 
@@ -200,7 +204,7 @@ def test_a_plugin_inside_an_archive_is_found(site: Path, tmp_path: Path, monkeyp
 
 # ---- broken plugins -------------------------------------------------------------------------------------------------------
 
-PRELUDE = "from mmflow.plugin import PickWord, ScorerWord, hook, option, options\n"
+PRELUDE = "from mmflow.plugin import ClassifierWord, PickWord, ScorerWord, hook, option, options\n"
 SCORERS = "@hook\ndef mmflow_scorers(): "
 PICKS = "@hook\ndef mmflow_strategies(): "
 BROKEN = {
@@ -227,6 +231,11 @@ BROKEN = {
     "options that are none": (
         "class O: pass\n" + SCORERS + "return [ScorerWord('x', O, O)]",
         "has the options `O`, which is not an options class",
+    ),
+    "a field that the language has": (
+        "@options\nclass O:\n    unsure: int = option(doc='')\n"
+        "@hook\ndef mmflow_classifiers(): return [ClassifierWord('x', O, O)]",
+        "has a field `unsure` in `x`, which every classifier has already",
     ),
     "a type that the language does not know": (
         "@options\nclass O:\n    x: complex = option(doc='')\n" + SCORERS + "return [ScorerWord('x', O, O)]",
@@ -262,6 +271,11 @@ def test_a_broken_plugin_is_set_aside_with_the_reason_and_stops_nothing_else(sit
     assert registry.known("pick") == ("good",)
     assert plugin(registry, "broken").status == "broken"
     assert plugin(registry, "broken").problem == error.message
+
+
+@pytest.mark.parametrize(("kind", "block"), [("provider", "provider"), ("classifier", "classify"), ("scorer", "scorer")])
+def test_every_field_of_the_language_is_kept_from_plugins(kind: WordKind, block: str) -> None:
+    assert {field.name for field in fields_of(BLOCKS[block].fields)} <= FIELDS_OF_THE_LANGUAGE[kind]
 
 
 def test_the_place_in_the_plugins_code_is_known(site: Path) -> None:
@@ -319,7 +333,7 @@ def _module(**attributes: Callable[..., object]) -> ModuleType:
 def test_a_registry_of_given_modules_and_words_needs_nothing_installed() -> None:
     @hook
     def mmflow_scorers() -> list[ScorerWord]:
-        return [ScorerWord("mine", NoOptions, lambda options, host: SimpleNamespace())]  # type: ignore[arg-type,return-value]
+        return [ScorerWord("mine", NoOptions, lambda options, host: SimpleNamespace())]
 
     word = PickWord("yours", lambda candidates, random: candidates, "")
     registry = Registry.of({"mine": _module(mmflow_scorers=mmflow_scorers), "yours": [word]})
@@ -336,12 +350,16 @@ def test_a_given_module_that_is_wrong_is_told_at_once() -> None:
 # ---- what is installed here -------------------------------------------------------------------------------------------------
 
 
-def test_the_installed_registry_is_looked_up_once_without_importlib_metadata() -> None:
+def test_the_installed_registry_is_looked_up_once() -> None:
     assert Registry.installed() is Registry.installed()
 
 
 def test_the_bundled_plugins_are_announced_by_mmflow() -> None:
-    names = {
-        each.name for each in Registry.installed()._owners.values() for each in [each[0].entry] if each.distribution == "mmflow"
-    }
+    names = {entry.name for entry in scan() if entry.distribution == "mmflow"}
     assert {"openai", "sim", "tape", "keywords", "judge", "cheapest"} <= names
+
+
+def test_looking_for_plugins_does_not_import_importlib_metadata() -> None:
+    code = "import sys; from mmflow.registry import Registry; Registry.installed(); print('importlib.metadata' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

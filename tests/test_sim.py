@@ -270,6 +270,10 @@ def test_a_schema_that_nests_without_end_is_cut(word):
     json_instance({"$defs": {"n": {word: [{"$ref": "#/$defs/n"}] * 10}}, "$ref": "#/$defs/n"}, "x")
 
 
+def test_text_that_is_not_valid_unicode_is_answered_too():
+    assert ask(call("what is \ud800?"))[0].simulated
+
+
 def test_draws_are_even():
     units = [Draws(Random(1).random(), n).unit("x") for n in range(2000)]
     assert sum(units) / 2000 == pytest.approx(0.5, abs=0.03)

@@ -117,7 +117,7 @@ def _label(classifier: str, operator: str, right: nodes.Expr, whole: nodes.Expr,
     declared = scope.labels.get(classifier)
     if declared is None:
         return None  # its own block is broken and has been reported
-    visible = declared.names + (("unsure",) if classifier in scope.unsure_none else ())
+    visible = scope.visible_labels()[classifier]
     if operator in ("in", "not in"):
         chosen = _label_list(classifier, right, visible, scope)
         if chosen is None:

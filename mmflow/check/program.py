@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from mmflow.check.kinds import ClassifyFields, Condition, Kind, Target
+from mmflow.check.kinds import Condition, Kind, Target
 from mmflow.plugin import ClassifierWord, ProviderWord, ScorerWord
 from mmflow.source import Span
 from mmflow.syntax import nodes
@@ -53,14 +53,11 @@ class Program:
     params: Mapping[str, str]
     implicit_providers: tuple[str, ...]
     """Words that models name as their provider without declaring one."""
+    labels: Mapping[str, tuple[str, ...]]
+    """What arms may see of each classifier: the labels that it declares, and `unsure` under `unsure = none`."""
 
     def of_kind(self, kind: str) -> list[Declaration]:
         return [each for each in self.declarations.values() if each.kind.name == kind]
-
-    def labels_of(self, classifier: str) -> tuple[str, ...]:
-        """The labels that arms may see: those declared, and `unsure` under `unsure = none`."""
-        fields: ClassifyFields = self.declarations[classifier].fields
-        return fields.labels.names + (("unsure",) if fields.unsure == "none" else ())
 
 
 def targets_of(declaration: Declaration) -> list[Target]:

@@ -17,7 +17,7 @@ from mmflow.source import Span
 from mmflow.syntax import nodes
 from mmflow.units import Share
 
-_RESERVED = ("request", "target", "spent", "answer")
+_RESERVED = ("request", "target", "spent")
 
 
 def resolve(file: nodes.File, scope: Scope, params: Mapping[str, str]) -> Program:
@@ -31,7 +31,7 @@ def resolve(file: nodes.File, scope: Scope, params: Mapping[str, str]) -> Progra
         if (declaration := _declaration(block, scope)) is not None:
             declarations[name] = declaration
     values = {let.name: params.get(let.name, let.value.span.text) for let in scope.lets.values() if let.is_param}
-    return Program(file, declarations, values, tuple(scope.implicit_providers))
+    return Program(file, declarations, values, tuple(scope.implicit_providers), scope.visible_labels())
 
 
 # ---- names ------------------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class _Merged:
     arms: tuple[nodes.When | nodes.Else | nodes.Share, ...]
 
 
-def _merge(block: nodes.Block, scope: Scope, trail: tuple[str, ...] = ()) -> _Merged | None:
+def _merge(block: nodes.Block, scope: Scope) -> _Merged | None:
     """The block with what it copies; None (reported) where the base is unknown, of another kind, or a circle."""
     owner = f"the {block.kind} `{block.name}`"
     is_arm = (nodes.When, nodes.Else, nodes.Share)
@@ -111,7 +111,7 @@ def _merge(block: nodes.Block, scope: Scope, trail: tuple[str, ...] = ()) -> _Me
     arms = tuple(item for item in block.body.items if isinstance(item, is_arm))
     if block.like is None:
         return _Merged(own, block.using, arms)
-    base_name, trail = str(block.like), (*trail, block.name or "")
+    base_name = str(block.like)
     base = scope.blocks.get(base_name)
     if base is None or base.kind != block.kind:
         known = scope.of_kinds((block.kind,))
@@ -119,15 +119,28 @@ def _merge(block: nodes.Block, scope: Scope, trail: tuple[str, ...] = ()) -> _Me
             names.unknown_name(base_name, block.like.span, f"a {block.kind}", (each for each in known if each != block.name))
         )
         return None
-    if base_name in trail:
-        scope.report(names.cycle([*trail[trail.index(base_name) :], base_name], block.like.span, "`like`"))
+    if circle := _circle(block, scope):
+        if block.name == min(circle, key=list(scope.blocks).index):
+            scope.report(names.cycle([*circle, circle[0]], block.like.span, "`like`"))
         return None
     scope.used.add(base_name)
     with scope.aside():
-        merged = _merge(base, scope, trail)
+        merged = _merge(base, scope)
     if merged is None:
         return None
     return _Merged({**merged.attributes, **own}, block.using or merged.using, arms or merged.arms)
+
+
+def _circle(block: nodes.Block, scope: Scope) -> list[str]:
+    """The names on the way by `like` from a block back to a name that was passed; empty where the way ends."""
+    trail: list[str] = []
+    at: nodes.Block | None = block
+    while at is not None and at.like is not None:
+        if at.name in trail:
+            return trail[trail.index(at.name) :]
+        trail.append(at.name or "")
+        at = scope.blocks.get(str(at.like))
+    return []
 
 
 def _declaration(block: nodes.Block, scope: Scope) -> Declaration | None:

@@ -12,9 +12,8 @@ from mmflow.plan import All
 def _situations(declaration: Declaration, program: Program) -> list[Situation]:
     """Each way through the arms; empty where there are too many to enumerate."""
     tests = [arm.condition.test if arm.condition else All(()) for arm in declaration.arms]
-    labels = {each.name: program.labels_of(each.name) for each in program.of_kind("classify")}
     try:
-        return list(situations(tests, labels))
+        return list(situations(tests, program.labels))
     except TooMany:
         return []
 

@@ -40,6 +40,11 @@ class Scope:
         finally:
             self.diagnostics = outer
 
+    def visible_labels(self) -> dict[str, tuple[str, ...]]:
+        """The labels that conditions may name, of each classifier whose own are known."""
+        known = {name: labels.names for name, labels in self.labels.items() if labels is not None}
+        return {name: (*labels, "unsure") if name in self.unsure_none else labels for name, labels in known.items()}
+
     def of_kinds(self, kinds: tuple[str, ...]) -> list[str]:
         return [name for name, block in self.blocks.items() if block.kind in kinds]
 

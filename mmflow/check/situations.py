@@ -13,7 +13,7 @@ from mmflow.plan import All, Any_, LabelIs, Not, RequestIs, ScoreIs, Test, TextM
 
 MAX_SITUATIONS = 100_000
 
-Value = str | int | bool | None
+Value = str | int | float | bool | None
 Assignment = Mapping[str, Value]
 
 
@@ -107,8 +107,8 @@ def _atom(test: LabelIs | RequestIs | TextMatches | ScoreIs, value: Value) -> bo
             return bool(value)
 
 
-def _domains(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> dict[str, list[Value]]:
-    domains: dict[str, list[Value]] = {}
+def _domains(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> dict[str, Sequence[Value]]:
+    domains: dict[str, Sequence[Value]] = {}
     for atom in atoms(tests):
         name = variable_of(atom)
         match atom:
@@ -121,7 +121,8 @@ def _domains(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> dict
                 near = {bound - 1, bound, bound + 1} if bound else {0, 1}
                 domains[name] = sorted(known | near)
             case RequestIs(value=value):
-                domains[name] = [*dict.fromkeys([*domains.get(name, [])[:-1], value]), None]  # type: ignore[list-item]
+                others = [each for each in domains.get(name, ()) if each is not None and each != value]
+                domains[name] = [*others, value, None]
     return domains
 
 

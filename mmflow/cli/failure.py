@@ -24,6 +24,10 @@ class WrongUse(Failure):
     code = WRONG_USE
 
 
+class Terminated(Exception):
+    """The process was asked to end (SIGTERM), and what it was doing has been wound up."""
+
+
 def clause(sentence: str | None) -> str:
     """Another library's sentence as a clause of ours: lower case first letter, no full stop, names in backticks."""
     text = (sentence or "unknown reason").rstrip(".").replace("'", "`")

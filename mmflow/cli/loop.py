@@ -6,11 +6,9 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from mmflow.cli.failure import Terminated
+
 _T = TypeVar("_T")
-
-
-class Terminated(Exception):
-    """The process was asked to end (SIGTERM), and what it was doing has been wound up."""
 
 
 def run_loop(work: Coroutine[Any, Any, _T]) -> _T:

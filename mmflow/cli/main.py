@@ -4,7 +4,7 @@ import os
 import sys
 
 from mmflow import __version__
-from mmflow.cli.failure import BROKEN_PIPE, FOUND, INTERNAL, INTERRUPTED
+from mmflow.cli.failure import BROKEN_PIPE, FOUND, INTERNAL, INTERRUPTED, TERMINATED, Terminated
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,6 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Terminated:
+        return TERMINATED
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE

@@ -1,12 +1,12 @@
 """`mmflow plan`: what a workflow compiles to, for people or as JSON that runs by itself."""
 
-import sys
 from collections.abc import Iterator
 
 import click
 
 from mmflow import plan as plans
 from mmflow.cli.params import set_option
+from mmflow.cli.terminal import write_bytes
 from mmflow.cli.workflow import load
 from mmflow.plan import Ask, Cascade, Fallback, Flow, Plan, Route, Split, Step, Tier, With
 from mmflow.plugin import Model
@@ -21,8 +21,7 @@ def command(file: str, json: bool, set: dict[str, str]) -> None:
     """Show what the workflow FILE (`-` reads standard input) compiles to."""
     plan = load(file, set).plan
     if json:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(plans.encode(plan) + b"\n")
+        write_bytes(plans.encode(plan) + b"\n")
     else:
         click.echo("\n\n".join("\n".join(block) for block in _blocks(plan)))
 

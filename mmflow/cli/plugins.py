@@ -1,5 +1,7 @@
 """`mmflow plugins`: what is installed, from where, what it brings, and what is broken."""
 
+from collections.abc import Sequence
+
 import attrs
 import click
 import msgspec
@@ -11,7 +13,8 @@ from mmflow.cli.terminal import one_line
 from mmflow.diagnostics import did_you_mean
 from mmflow.options import Field, RecordOf, fields_of
 from mmflow.plugin import PickWord, Word
-from mmflow.registry import KINDS, NOUN, USE, Plugin, Registry
+from mmflow.registry import KINDS, USE, Plugin, Registry
+from mmflow.registry.loading import NOUN
 from mmflow.units import text_of
 from mmflow.vocabulary import WordError, WordKind
 
@@ -96,7 +99,7 @@ def _distribution(plugin: Plugin) -> str:
     return f"{plugin.distribution} {plugin.version}"
 
 
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -1,5 +1,6 @@
 """`mmflow run`: one request, answered by a workflow."""
 
+import sys
 from collections.abc import Iterator
 
 import click
@@ -9,11 +10,11 @@ from mmflow.cli.failure import Failure, WrongUse
 from mmflow.cli.inputs import read_input
 from mmflow.cli.loop import run_loop
 from mmflow.cli.params import set_option
-from mmflow.cli.request import Asked, decode
-from mmflow.cli.terminal import remark, say, say_lines, write_json
-from mmflow.cli.workflow import Workflow, flow_name, load
-from mmflow.options import MissingSecret, OptionError, Surroundings, build
-from mmflow.plugin import Delta, Request
+from mmflow.cli.request import decode
+from mmflow.cli.terminal import is_terminal, remark, say, say_lines, write_bytes
+from mmflow.cli.workflow import Workflow, flow_of, load
+from mmflow.options import MissingSecret, Surroundings, build
+from mmflow.plugin import Delta, ProviderWord, Request
 from mmflow.registry import Registry
 from mmflow.report import summary
 from mmflow.report import trace as told
@@ -56,7 +57,12 @@ def command(
         raise WrongUse("standard input cannot be both the workflow and the input", "give INPUT as an argument or as `@file`")
     workflow = load(file, set)
     asked = decode(read_input(input))
-    name = flow_name(workflow.plan, flow or asked.model, file)
+    if flow is None and asked.model is not None and asked.model not in workflow.plan.flows:
+        raise WrongUse(
+            f"the request asks for the model `{asked.model}`, which is no flow of `{file}`",
+            "leave out `model`: the workflow chooses it; or name a flow there",
+        )
+    name = flow_of(workflow.plan, flow or asked.model)
     streams = (stream or asked.stream) and not json and not dry_run
     events: list[Event] = []
     try:
@@ -72,9 +78,7 @@ def command(
         raise Failure(ended.message or f"the request was {ended.outcome}", ended.help)
 
 
-async def _result(
-    workflow: Workflow, flow: str, request: Request, streams: bool, dry_run: bool, events: list[Event]
-) -> Result:
+async def _result(workflow: Workflow, flow: str, request: Request, streams: bool, dry_run: bool, events: list[Event]) -> Result:
     """Run the request; `events` fills as it runs, so that they can be shown where it is cancelled."""
     executor = Executor(workflow.plan, Registry.installed(), folder=workflow.folder)
     try:
@@ -111,12 +115,18 @@ class _Pieces:
 def _print(result: Result, json: bool, dry_run: bool, streamed: bool) -> None:
     text = result.reply.text if result.reply else ""
     if json:
-        write_json(msgspec.json.encode(summary(text, result.events)))
+        write_bytes(_document(summary(text, result.events)))
     elif dry_run:
         for line in told(result.events):
             say(f"{line}\n")
     elif text and not streamed:
         say(text if text.endswith("\n") else f"{text}\n")
+
+
+def _document(value: object) -> bytes:
+    """One line of JSON; indented where a person reads it."""
+    encoded = msgspec.json.encode(value)
+    return (msgspec.json.format(encoded, indent=2) if is_terminal(sys.stdout) else encoded) + b"\n"
 
 
 def _is_whole(events: list[Event]) -> bool:
@@ -142,9 +152,8 @@ def _why_simulated(workflow: Workflow, name: str) -> str:
     provider = workflow.plan.providers[name]
     word = Registry.installed().find("provider", provider.word)
     try:
-        build(word.options, provider.options, Surroundings(workflow.folder))
+        if isinstance(word, ProviderWord):
+            build(word.options, provider.options, Surroundings(workflow.folder))
     except MissingSecret as missing:
         return f"{missing.name} is not set: answers are simulated"
-    except OptionError:
-        pass
     return f"answers of `{name}` are simulated"

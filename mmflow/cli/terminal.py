@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 _RESET = "\x1b[0m"
@@ -83,9 +84,9 @@ def say_lines(lines: Iterable[str]) -> None:
         _write(harmless(line))
 
 
-def write_json(document: bytes) -> None:
-    """Write a JSON document to standard output, in UTF-8 whatever the locale: indented for a person, else on one line."""
+def write_bytes(document: bytes) -> None:
+    """Write to standard output as it is, whatever the locale: for JSON, which is UTF-8."""
     if sys.stdout is not None:
         sys.stdout.flush()
-        sys.stdout.buffer.write((_indented(document) if is_terminal(sys.stdout) else document) + b"\n")
+        sys.stdout.buffer.write(document)
         sys.stdout.flush()

@@ -7,10 +7,10 @@ from pathlib import Path
 import attrs
 
 from mmflow import plan as plans
+from mmflow.api import ParamError, UnknownFlow, build, flow_name
 from mmflow.cli.failure import Failure, WrongUse
 from mmflow.cli.inputs import MAX_PLAN_BYTES, MAX_WORKFLOW_BYTES, read_bytes
-from mmflow.cli.terminal import complain, warn, wants_colour
-from mmflow.diagnostics import Diagnostic, did_you_mean
+from mmflow.cli.terminal import say_lines, wants_colour, warn
 from mmflow.plan import Plan
 from mmflow.registry import Registry
 from mmflow.source import Source
@@ -43,29 +43,23 @@ def _saved(file: str, params: Mapping[str, str]) -> Plan:
 
 
 def _built(source: Source, params: Mapping[str, str]) -> Plan:
-    # A saved plan runs without the compiler and the parser behind it.
-    from mmflow.api import ParamError, build
-
     try:
         built = build(source, Registry.installed(), params)
     except ParamError as problem:
         raise WrongUse(problem.message, problem.help) from problem
     if built.plan is None:
-        raise Refused(source.path, built.diagnostics)
+        say_lines(text(built.diagnostics, colour=wants_colour(sys.stderr)).splitlines())
+        count = sum(each.severity == "error" for each in built.diagnostics)
+        raise Failure(f"{source.path} has {count} error{'s' * (count != 1)}, so it cannot run")
     for each in built.diagnostics:
         if each.severity == "warning":
             warn(f"{each.span}: {each.message} [{each.code}]")
     return built.plan
 
 
-def flow_name(plan: Plan, name: str | None, file: str) -> str:
+def flow_of(plan: Plan, name: str | None) -> str:
     """The flow that is meant: the one that is named, the only one, or `main`. Raises `WrongUse`."""
-    flows = ", ".join(f"`{each}`" for each in plan.flows)
-    if not plan.flows:
-        raise Failure(f"`{file}` has no flow, so nothing can be run", "add one: `flow main { else -> … }`")
-    if name is not None and name not in plan.flows:
-        near = did_you_mean(name, plan.flows)
-        raise WrongUse(f"`{file}` has no flow `{name}`", f"did you mean `{near}`?" if near else f"its flows: {flows}")
-    if name is None and len(plan.flows) > 1 and "main" not in plan.flows:
-        raise WrongUse(f"`{file}` has several flows, and none is called `main`", f"name one with `--flow`: {flows}")
-    return name or ("main" if "main" in plan.flows else next(iter(plan.flows)))
+    try:
+        return flow_name(plan, name)
+    except UnknownFlow as problem:
+        raise WrongUse(problem.message, problem.help) from problem

@@ -27,6 +27,13 @@ HOOKS: dict[str, tuple[WordKind, type[Word]]] = {
 }
 NOUN: dict[WordKind, str] = {"provider": "provider", "classifier": "classifier", "scorer": "scorer", "pick": "strategy"}
 """What a kind is called in messages."""
+FIELDS_OF_THE_LANGUAGE: dict[WordKind, frozenset[str]] = {
+    "provider": frozenset({"zone", "region", "timeout", "without_key", "limits"}),
+    "classifier": frozenset({"labels", "confidence", "unsure", "input", "timeout"}),
+    "scorer": frozenset(),
+    "pick": frozenset(),
+}
+"""Fields that a block has whatever it is `using`: a word's own would never be filled."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH = re.compile(rf"{NAME.pattern}(?:\.{NAME.pattern})*")
 
@@ -78,7 +85,7 @@ def words_of(plugin: object) -> Words:
         if caller.get_hookimpls():
             with _guard(f"fails in `{hook}`"):
                 for word in _listed(hook, caller(), cls):
-                    _validate(hook, word, cls)
+                    _validate(hook, kind, word, cls)
                     if (kind, word.name) in words:
                         raise BrokenPlugin(f"brings the {NOUN[kind]} `{word.name}` twice")
                     words[kind, word.name] = word
@@ -98,7 +105,7 @@ def _listed(hook: str, results: list[object], cls: type[Word]) -> list[Word]:
     return list(returned)
 
 
-def _validate(hook: str, word: Word, cls: type[Word]) -> None:
+def _validate(hook: str, kind: WordKind, word: Word, cls: type[Word]) -> None:
     if not isinstance(word, cls):
         what = f"the class {word.__name__}" if isinstance(word, type) else f"a {type(word).__name__}"
         raise BrokenPlugin(f"returns {what} in `{hook}`", help=f"return a list of `{cls.__name__}`")
@@ -109,6 +116,9 @@ def _validate(hook: str, word: Word, cls: type[Word]) -> None:
         raise BrokenPlugin(f"brings `{word.name}`, which is made by {make!r}", help="give a class or a function")
     if not isinstance(word, PickWord):
         _validate_options(word.options, set())
+        if taken := FIELDS_OF_THE_LANGUAGE[kind] & {field.name for field in fields_of(word.options)}:
+            names = ", ".join(f"`{name}`" for name in sorted(taken))
+            raise BrokenPlugin(f"has a field {names} in `{word.name}`, which every {NOUN[kind]} has already", help="rename it")
 
 
 def _validate_options(cls: type, seen: set[type]) -> None:

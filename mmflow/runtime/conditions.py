@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
@@ -11,6 +11,7 @@ from mmflow import plan
 from mmflow.patterns import CompiledPattern, compile_pattern
 from mmflow.plugin import Request
 from mmflow.runtime.cost import images_in
+from mmflow.runtime.signals import Signal
 
 _COMPARE: dict[plan.Operator, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -25,53 +26,46 @@ class Truth:
     because: tuple[str, ...]
 
 
-class Facts(Protocol):
-    """What conditions see."""
+@attrs.frozen
+class Facts:
+    """What conditions see: the request, its signals, and the scores of an answer while it is judged."""
 
-    @property
-    def request(self) -> Request: ...
-
-    @property
-    def input_tokens(self) -> int: ...
-
-    async def label(self, signal: str) -> tuple[str, str]:
-        """The label that the arms see, and the fact as text."""
-        ...
+    request: Request
+    input_tokens: int
+    signal: Callable[[str], Awaitable[Signal]]
+    score: Callable[[str], Awaitable[float | None]] | None = None
 
 
-ReadScore = Callable[[str], Awaitable[float | None]]
-
-
-async def truth(test: plan.Test, facts: Facts, score: ReadScore | None = None) -> Truth:
-    """Evaluate a condition in the order it is written, no further than it takes. `score` is there while an answer is judged."""
+async def truth(test: plan.Test, facts: Facts) -> Truth:
+    """Evaluate a condition in the order it is written, no further than it takes."""
     match test:
         case plan.LabelIs(signal=signal, labels=labels):
-            label, fact = await facts.label(signal)
-            return Truth(label in labels, (fact,))
+            found = await facts.signal(signal)
+            return Truth(found.label in labels, (found.fact(signal),))
         case plan.RequestIs(field=name, operator=sign, value=value):
             return _request_is(name, sign, value, facts)
         case plan.TextMatches(pattern=pattern):
-            found = _compiled(pattern).matches(last_user_text(facts.request))
-            return Truth(found, (f'text {"matches" if found else "does not match"} "{pattern}"',))
+            matches = _compiled(pattern).matches(last_user_text(facts.request))
+            return Truth(matches, (f'text {"matches" if matches else "does not match"} "{pattern}"',))
         case plan.ScoreIs(scorer=scorer, operator=sign, value=bound):
-            found_score = None if score is None else await score(scorer)
-            if found_score is None:
+            score = None if facts.score is None else await facts.score(scorer)
+            if score is None:
                 return Truth(False, (f"{scorer} has no score",))
-            return Truth(_COMPARE[sign](found_score, bound), (f"{scorer} = {found_score:.2f}",))
+            return Truth(_COMPARE[sign](score, bound), (f"{scorer} = {score:.2f}",))
         case plan.Not(test=inner):
-            of_inner = await truth(inner, facts, score)
+            of_inner = await truth(inner, facts)
             return Truth(not of_inner.holds, of_inner.because)
         case plan.All(tests=tests):
-            return await _first_that(False, tests, facts, score)
+            return await _first_that(False, tests, facts)
         case plan.Any_(tests=tests):
-            return await _first_that(True, tests, facts, score)
+            return await _first_that(True, tests, facts)
 
 
-async def _first_that(decides: bool, tests: tuple[plan.Test, ...], facts: Facts, score: ReadScore | None) -> Truth:
+async def _first_that(decides: bool, tests: tuple[plan.Test, ...], facts: Facts) -> Truth:
     """The first test that settles the whole, else all of them together."""
     because: list[str] = []
     for test in tests:
-        each = await truth(test, facts, score)
+        each = await truth(test, facts)
         if each.holds is decides:
             return each
         because += each.because

@@ -1,9 +1,10 @@
-"""What bounds a step: the instant it must end by, and what a model may be asked for. Bounds only ever narrow."""
+"""One request's time: the bounds that steps work under, which only ever narrow, and what a step needs of it."""
 
 from typing import TypeVar
 
 import attrs
 
+from mmflow import plan
 from mmflow.plugin import Timeouts
 
 _Number = TypeVar("_Number", int, float)
@@ -48,3 +49,20 @@ def tightest(one: Timeouts, other: Timeouts) -> Timeouts:
         idle_s=least(one.idle_s, other.idle_s),
         total_s=least(one.total_s, other.total_s),
     )
+
+
+def least_s(of: plan.Plan, name: str) -> float:
+    """What a step needs at least: the declared p95 of the quickest model that may answer it, 0 where that is unknown."""
+    match of.steps[name]:
+        case plan.Ask(model=model):
+            return of.models[model].p95_s or 0.0
+        case plan.Tier(models=members):
+            return min(least_s(of, each) for each in members)
+        case plan.Route(arms=arms, otherwise=otherwise):
+            return min(least_s(of, each) for each in [*(arm.step for arm in arms), *([otherwise] if otherwise else [])])
+        case plan.Split(slices=slices):
+            return min(least_s(of, each.step) for each in slices)
+        case plan.Cascade(steps=steps) | plan.Fallback(steps=steps):
+            return least_s(of, steps[0])
+        case plan.With(step=inner):
+            return least_s(of, inner)

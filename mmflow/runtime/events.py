@@ -11,7 +11,8 @@ import msgspec
 from mmflow.plugin import ErrorClass, Purpose, Usage
 
 CallOutcome = Literal["answered", "failed", "uncertain", "cancelled"]
-RequestOutcome = Literal["served", "failed", "rejected", "cancelled", "stream_broken"]
+RequestOutcome = Literal["served", "failed", "rejected", "cancelled", "stream_broken", "decided"]
+"""`rejected` before any call, `stream_broken` after the first byte, `decided` by a dry run, whose model was not asked."""
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -160,6 +161,7 @@ class RequestEnded(_Event, frozen=True, kw_only=True, tag="request_ended"):
     cost_microusd: int | None = None
     error_class: ErrorClass | None = None
     message: str | None = None
+    help: str | None = None
     degraded: str | None = None
 
 

@@ -3,22 +3,22 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
-from math import isfinite
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import attrs
 import msgspec
 
 from mmflow import plan
+from mmflow.plan import Plan, fingerprint
 from mmflow.plugin import (
     Ask,
     Call,
     CallError,
     Candidate,
-    Delta,
     Emit,
     Http,
     Message,
@@ -28,12 +28,11 @@ from mmflow.plugin import (
     Purpose,
     Reply,
     Request,
-    Timeouts,
     Usage,
 )
-from mmflow.runtime.conditions import Truth, field_of, truth
+from mmflow.runtime.conditions import Facts, Truth, field_of, truth
 from mmflow.runtime.cost import Purse, cost_microusd, input_tokens, input_tokens_at_most, output_tokens, usable
-from mmflow.runtime.deadline import Bounds, least, tightest
+from mmflow.runtime.deadline import Bounds, least, least_s, tightest
 from mmflow.runtime.events import (
     ArmTested,
     CallEnded,
@@ -55,6 +54,7 @@ from mmflow.runtime.events import (
 from mmflow.runtime.plugins import Plugins
 from mmflow.runtime.result import Result
 from mmflow.runtime.signals import Signal, Signals, signal_of, text_for, unsure
+from mmflow.runtime.stream import Pieces, StreamBroken, whole
 from mmflow.units import Duration, text_of
 from mmflow.vocabulary import Vocabulary
 
@@ -84,7 +84,7 @@ class Executor:
 
     def __init__(
         self,
-        plan: plan.Plan,
+        plan: Plan,
         vocabulary: Vocabulary,
         *,
         folder: Path,
@@ -100,7 +100,9 @@ class Executor:
         )
         self.in_flight: dict[str, int] = defaultdict(int)
         self.fingerprint = fingerprint(plan)
-        self.timeouts = {name: _timeouts(plan, model) for name, model in plan.models.items()}
+        self.timeouts = {
+            name: tightest(model.timeouts, plan.providers[model.provider].timeouts) for name, model in plan.models.items()
+        }
 
     async def run(self, flow: str, request: Request, emit: Emit | None = None, *, observe: Observe | None = None) -> Result:
         """Answer a request. Upstream failures are in the result and are not raised; cancellation passes through.
@@ -111,7 +113,7 @@ class Executor:
         return await _Run(self, self.plan.flows[flow], request, emit, observe).run()
 
     async def decide(self, flow: str, request: Request, *, observe: Observe | None = None) -> Result:
-        """Classify and route a request, and stop at the model that would be asked first: no model is called, there is no reply."""
+        """Classify and route a request, and stop at the model that would be asked first: none is, so there is no reply."""
         return await _Decision(self, self.plan.flows[flow], request, None, observe).run()
 
     async def close(self) -> None:
@@ -152,9 +154,7 @@ class WouldAsk(Exception):
 class _Run:
     """One request on its way through a plan."""
 
-    def __init__(
-        self, executor: Executor, flow: plan.Flow, request: Request, emit: Emit | None, observe: Observe | None
-    ) -> None:
+    def __init__(self, executor: Executor, flow: plan.Flow, request: Request, emit: Emit | None, observe: Observe | None) -> None:
         self.plan = executor.plan
         self.request = request
         self.input_tokens = input_tokens(request.messages, request)
@@ -205,7 +205,7 @@ class _Run:
         try:
             answer = await self.step(flow.step, At(flow.name, bounds, self._emit))
             if self._emit is not None and not self._committed:
-                await self._emit(_whole(answer.reply))
+                await self._emit(whole(answer.reply))
         except WouldAsk as first:
             return self._end("decided", model=first.model, path=first.path)
         except CallError as error:
@@ -286,8 +286,9 @@ class _Run:
 
     async def route(self, step: plan.Route, at: At) -> Answer:
         here = at.under(step.name)
+        facts = self._facts(here.bounds)
         for arm in step.arms:
-            found = await self._truth(arm.test, here)
+            found = await truth(arm.test, facts)
             self._arm(here, arm.text, found, arm.step)
             if found.holds:
                 return await self.step(arm.step, here)
@@ -331,7 +332,7 @@ class _Run:
                 try:
                     return await self.step(name, here)
                 except CallError as error:
-                    if not _is_caught(error, step.on) or self._is_over(here.bounds):
+                    if not is_caught(error, step.on) or self._is_over(here.bounds):
                         raise
                     failure = error
                 pause_s = self._pause_s(step.backoff_s, tries, failure.retry_after_s)
@@ -386,8 +387,8 @@ class _Run:
         expected = Usage(input_tokens=self.input_tokens, output_tokens=bounds.max_output_tokens or TYPICAL_OUTPUT_TOKENS)
         return Candidate(model, model.p95_s, cost_microusd(expected, model.prices), self._executor.in_flight[model.name])
 
-    async def _truth(self, test: plan.Test, at: At, score: ReadScore | None = None) -> Truth:
-        return await truth(test, self.request, self.input_tokens, lambda name: self._signals.get(name, at.bounds), score)
+    def _facts(self, bounds: Bounds, score: Callable[[str], Awaitable[float | None]] | None = None) -> Facts:
+        return Facts(self.request, self.input_tokens, lambda name: self._signals.get(name, bounds), score)
 
     async def _read_signal(self, name: str, bounds: Bounds) -> Signal:
         """Ask a classifier. Whatever goes wrong with it is *unsure*."""
@@ -425,7 +426,7 @@ class _Run:
                 scores[name] = await self._score(name, place, answer)
             return scores[name]
 
-        accepted = (await self._truth(step.accept, place, score)).holds
+        accepted = (await truth(step.accept, self._facts(place.bounds, score))).holds
         self._write(Judged(at_s=self.now(), path=place.path, accepted=accepted, needs=step.text))
         return accepted, min((each for each in scores.values() if each is not None), default=-1.0)
 
@@ -502,9 +503,16 @@ class _Run:
         """Ask a model: the one way to a provider. Holds the deadline and `max_cost`, and writes how it began and how it ended."""
         self._calls += 1
         self._attempts[path] += 1
-        ended = Ending(self._calls, path, model, purpose, self._attempts[path], self.now())
-        self._write(ended.started())
-        pieces = None if emit is None else Pieces(emit, self.now)
+        started = CallStarted(
+            at_s=self.now(),
+            call=self._calls,
+            path=path,
+            model=model.name,
+            provider=model.provider,
+            purpose=purpose,
+            attempt=self._attempts[path],
+        )
+        self._write(started)
         call = Call(
             model=model,
             messages=request.messages,
@@ -513,9 +521,160 @@ class _Run:
             purpose=purpose,
             timeouts=self._executor.timeouts[model.name],
         )
+        pieces = None if emit is None else Pieces(emit, self.now)
         reserved = 0
         try:
             provider = self._plugins.provider(model.provider)
             reserved = self._reserve(call)
             reply = await self._complete(provider, call, bounds, pieces)
         except CallError as error:
+            begun = pieces is not None and pieces.first_at is not None
+            self._end_call(started, call, "uncertain" if begun or is_charged(error) else "failed", reserved, pieces, error=error)
+            if begun:
+                raise StreamBroken(error) from error
+            raise
+        except BaseException:
+            # Cancelled, or the caller is gone: what was used is counted, and whatever it was goes on its way.
+            self._end_call(started, call, "cancelled", reserved, pieces)
+            raise
+        self._committed = pieces is not None and pieces.first_at is not None
+        self._end_call(started, call, "answered", reserved, pieces, reply=reply)
+        return reply
+
+    def _reserve(self, call: Call) -> int:
+        """The worst that a call may cost, set aside; 0 where nothing bounds the cost."""
+        if self._purse is None:
+            return 0
+        at_most = input_tokens_at_most(call.messages, call.request)
+        if call.purpose == "answer":
+            # More is rejected at the door, and the worst case that `check` showed rests on it.
+            at_most = least(at_most, self._flow.max_input_tokens) or at_most
+        return self._purse.reserve(call.model, at_most, call.max_output_tokens)
+
+    async def _complete(self, provider: Provider, call: Call, bounds: Bounds, pieces: Pieces | None) -> Reply:
+        """The provider's reply in time, or a `CallError` without secrets, whatever the plugin does."""
+        name, plugins, own_s = call.model.name, self._plugins, call.timeouts.total_s
+        now = self._clock()
+        if now >= bounds.ends_at:
+            message = f"the deadline of {_text(bounds.deadline_s)} was over before `{name}` could be asked"
+            raise CallError("timeout", message, dispatched="no", help="raise `deadline`, or lower the time-outs before it")
+        is_own = own_s is not None and now + own_s < bounds.ends_at
+        timer = asyncio.timeout_at(now + own_s if is_own and own_s is not None else bounds.ends_at)
+        self._executor.in_flight[name] += 1
+        try:
+            async with timer:
+                reply = await provider.complete(call, pieces)
+        except Exception as error:
+            if pieces is not None and pieces.caller_error is not None:
+                raise pieces.caller_error from None
+            if timer.expired():
+                whose = (
+                    f"its time-out of {_text(own_s)}"
+                    if is_own and own_s is not None
+                    else f"the deadline of {_text(bounds.deadline_s)}"
+                )
+                raise CallError("timeout", f"`{name}` did not answer within {whose}", dispatched="maybe") from None
+            if isinstance(error, CallError):
+                raise plugins.masked_error(error) from None
+            word = self.plan.providers[call.model.provider].word
+            raise plugins.broke(word, f"broke: {plugins.reason(error)}") from error
+        finally:
+            self._executor.in_flight[name] -= 1
+            if pieces is not None:
+                pieces.closed = True
+        if pieces is not None and pieces.caller_error is not None:
+            raise pieces.caller_error
+        if not (isinstance(reply, Reply) and isinstance(reply.text, str)):
+            word = self.plan.providers[call.model.provider].word
+            raise plugins.broke(word, f"answered with {type(reply).__name__}, not with a Reply that has a text")
+        return reply
+
+    def _end_call(
+        self,
+        started: CallStarted,
+        call: Call,
+        outcome: CallOutcome,
+        reserved_microusd: int,
+        pieces: Pieces | None,
+        *,
+        reply: Reply | None = None,
+        error: CallError | None = None,
+    ) -> None:
+        """Count what a call used, take its price, and write how it ended."""
+        usage = Usage() if outcome == "failed" else usable(reply) if reply is not None else None
+        if estimated := usage is None:
+            wrote = output_tokens(reply.text, reply.tool_calls) if reply else output_tokens(pieces.text if pieces else "")
+            usage = Usage(input_tokens=self._input_tokens_of(call), output_tokens=wrote)
+        cost = 0 if outcome == "failed" else cost_microusd(usage, call.model.prices)
+        if self._purse is not None and outcome in ("answered", "failed"):
+            self._purse.settle(reserved_microusd, cost or 0)
+        self._cost_microusd = None if self._cost_microusd is None or cost is None else self._cost_microusd + cost
+        self._write(
+            CallEnded(
+                at_s=self.now(),
+                call=started.call,
+                path=started.path,
+                model=started.model,
+                provider=started.provider,
+                purpose=started.purpose,
+                attempt=started.attempt,
+                outcome=outcome,
+                started_at_s=started.at_s,
+                first_token_at_s=pieces.first_at if pieces else None,
+                usage=usage,
+                estimated=estimated,
+                cost_microusd=cost,
+                error_class=error.error_class if error else None,
+                message=error.message if error else None,
+                help=error.help if error else None,
+                served_model=reply.served_model if reply else None,
+                request_id=reply.request_id if reply else None,
+                simulated=reply.simulated if reply else False,
+            )
+        )
+
+    def _input_tokens_of(self, call: Call) -> int:
+        return self.input_tokens if call.purpose == "answer" else input_tokens(call.messages)
+
+
+class _Decision(_Run):
+    """A request on its way to the first call, which is not made."""
+
+    async def _call(
+        self,
+        model: Model,
+        request: Request,
+        path: str,
+        bounds: Bounds,
+        max_output_tokens: int | None,
+        purpose: Purpose,
+        emit: Emit | None,
+    ) -> Reply:
+        raise WouldAsk(model.name, path)
+
+
+def bucket_of(flow: str, split: str, key: str) -> int:
+    """Where a sticky key falls: 0..9999, the same on every machine and in every version."""
+    digest = blake2b("\0".join((flow, split, key)).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % BUCKETS
+
+
+def is_charged(error: CallError) -> bool:
+    """Whether a provider may send a bill for a call that failed."""
+    return error.dispatched == "maybe" or (error.dispatched == "yes" and error.error_class in CHARGED)
+
+
+def is_caught(error: CallError, on: tuple[str, ...]) -> bool:
+    """Whether a fallback goes on after an error: its class is listed, or the class of its status (`5xx` covers 529)."""
+    if error.error_class in NEVER_CAUGHT:
+        return False
+    return error.error_class in on or (error.status is not None and f"{error.status // 100}xx" in on)
+
+
+def _too_long(flow: plan.Flow, input_tokens: int) -> CallError:
+    message = f"the request has about {input_tokens} tokens, and flow `{flow.name}` takes {flow.max_input_tokens}"
+    return CallError("context_overflow", message, dispatched="no", help="shorten it, or raise `max_input`")
+
+
+def _text(seconds: float) -> str:
+    return text_of(Duration(seconds))

@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
+from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
 from mmflow.plugin import CallError, HttpReply, ServerEvent, Timeouts
@@ -173,7 +174,10 @@ class _Exchange:
         self._watch.wait()
         try:
             return await self._content.readany()
-        except (aiohttp.ClientError, OSError):
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error.__cause__, ContentEncodingError):
+                message = "the answer is said to be compressed and is not"
+                raise CallError("protocol", message, status=self.status, dispatched=self._dispatched) from None
             where = URL(self._url).authority
             message = f"the connection to {where} broke in the middle of the answer"
             raise CallError("connect", message, status=self.status, dispatched=self._dispatched) from None

@@ -7,8 +7,9 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from mmflow import plan
 from mmflow.options import MissingSecret, OptionError, Secret, Surroundings, build
+from mmflow.plan import Plan
+from mmflow.plan import Provider as PlannedProvider
 from mmflow.plugin import (
     CallError,
     Classifier,
@@ -41,7 +42,7 @@ class Plugins:
 
     def __init__(
         self,
-        plan: plan.Plan,
+        plan: Plan,
         vocabulary: Vocabulary,
         *,
         folder: Path,
@@ -93,7 +94,7 @@ class Plugins:
                 self._making.pop()
         return made
 
-    def _made_provider(self, declared: plan.Provider) -> Provider:
+    def _made_provider(self, declared: PlannedProvider) -> Provider:
         word = self._find("provider", declared.word, ProviderWord)
         with self._blaming(declared.word, f"provider `{declared.name}`"):
             try:
@@ -132,7 +133,7 @@ class Plugins:
         return found
 
     def masked(self, text: str) -> str:
-        """The text on one line, without any secret that a plugin was given."""
+        """The text without any secret that a plugin was given."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return text
@@ -140,6 +141,19 @@ class Plugins:
     def broke(self, word: str, how: str) -> CallError:
         """The error of a plugin that did not keep its contract."""
         return CallError("protocol", f"the plugin `{word}` {how}", dispatched="maybe", help=_ASK_AUTHOR)
+
+    def masked_error(self, error: CallError) -> CallError:
+        """The error with its texts masked."""
+        if not self._secrets:
+            return error
+        return CallError(
+            error.error_class,
+            self.masked(error.message),
+            status=error.status,
+            retry_after_s=error.retry_after_s,
+            dispatched=error.dispatched,
+            help=error.help and self.masked(error.help),
+        )
 
     def reason(self, error: Exception) -> str:
         """An exception in a few words, masked."""

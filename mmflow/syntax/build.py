@@ -35,7 +35,7 @@ class Builder:
 
     def _start(self, children: list[Any], first: int, last: int) -> nodes.File:
         edition, *items = children
-        return nodes.File(edition, tuple(items), Span(self._source, 0, len(self._source.text)))
+        return nodes.File(edition or None, tuple(items), Span(self._source, 0, len(self._source.text)))
 
     def _edition(self, children: list[Any], first: int, last: int) -> str:
         return self._token(children[0])
@@ -133,7 +133,10 @@ class Builder:
         return nodes.Compare(operand, tuple(zip(rest[::2], rest[1::2], strict=True)), self.span(first, last))
 
     def _operator(self, children: list[Any], first: int, last: int) -> str:
-        return self._token(first) if first == last else f"{self._token(first)} {self._token(last)}"
+        if first != last:
+            return f"{self._token(first)} {self._token(last)}"
+        word = self._token(first)
+        return "==" if word == "=" else word  # the error recovery reads `=` in a condition as it was meant
 
     def _with(self, children: list[Any], first: int, last: int) -> nodes.With:
         target, settings = children

@@ -50,18 +50,6 @@ class Tokens:
         self.starts.append(start)
         self.ends.append(end)
 
-    def line_start(self, index: int) -> int:
-        """The offset of the first character of the line on which a token begins."""
-        return self.text.rfind("\n", 0, self.starts[index]) + 1
-
-    def indent(self, index: int) -> int:
-        """The width of the white space before the line on which a token begins."""
-        return indent_of(self.text, self.line_start(index))
-
-    def is_first(self, index: int) -> bool:
-        """Is the token the first of its line?"""
-        return index == 0 or self.types[index - 1] == "_NL"
-
 
 def indent_of(text: str, line_start: int) -> int:
     """The width of the white space at the start of a line, tabs to the next multiple of 8."""

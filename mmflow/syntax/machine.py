@@ -1,6 +1,6 @@
 """The LALR automaton: runs over tokens, makes nodes, and stops at the first token that does not fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mmflow.syntax.build import Builder
@@ -45,8 +45,11 @@ class Machine:
             at += 1
         return None
 
-    def take(self, kind: str, index: int) -> bool:
-        """Take one token of a kind, which stands for the token at `index` in spans; False where it does not fit."""
+    def take(self, kind: str, index: int, *, shift: bool = True) -> bool:
+        """Take one token of a kind, which stands for the token at `index` in spans; False where it does not fit.
+
+        Without `shift`, only finish what such a token would finish.
+        """
         actions, states, values, firsts, lasts = self.tables.actions, self.states, self.values, self.firsts, self.lasts
         steps, end = self._steps, self.tables.end
         state = states[-1]
@@ -57,10 +60,8 @@ class Machine:
             if action is None:
                 return False
             if action >= 0:
-                states.append(action)
-                values.append(index)
-                firsts.append(index)
-                lasts.append(index)
+                if shift:
+                    self.push(action, index, index, index)
                 return True
             symbol, length, how, picks, make = steps[~action]
             if length == 1 and how == _PASS:
@@ -79,13 +80,37 @@ class Machine:
             first, last = firsts[base], lasts[-1]
             del states[base:], values[base:], firsts[base:], lasts[base:]
             state = actions[states[-1]][symbol]
-            states.append(state)
-            values.append(value)
-            firsts.append(first)
-            lasts.append(last)
+            self.push(state, value, first, last)
             if state == end and kind == END:
                 self.result = value
                 return True
+
+    def push(self, state: int, value: Any, first: int, last: int) -> None:
+        self.states.append(state)
+        self.values.append(value)
+        self.firsts.append(first)
+        self.lasts.append(last)
+
+    def pop_to(self, size: int) -> None:
+        del self.states[size:], self.values[size:], self.firsts[size:], self.lasts[size:]
+
+    def fits(self, kinds: Iterable[str], *, drop: int = 0) -> bool:
+        """Could the automaton take tokens of these kinds now, or after its last `drop` symbols were taken away?"""
+        actions, productions = self.tables.actions, self.tables.productions
+        states = self.states[: len(self.states) - drop]
+        for kind in kinds:
+            if kind in self._words and kind not in actions[states[-1]]:
+                kind = "NAME"
+            while (action := actions[states[-1]].get(kind)) is not None and action < 0:
+                production = productions[~action]
+                del states[-production.length :]
+                states.append(actions[states[-1]][production.symbol])
+                if kind == END and states[-1] == self.tables.end:
+                    return True
+            if action is None:
+                return False
+            states.append(action)
+        return True
 
     def _parts(self, picks: tuple[int | None, ...], base: int) -> list[Any]:
         values = self.values

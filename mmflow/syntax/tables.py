@@ -1,11 +1,12 @@
 """The parser's tables: computed by lark from the grammar once, then kept as plain data in the user's cache."""
 
+import contextlib
 import hashlib
 import json
 import os
 import stat
 import sys
-import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,15 +109,14 @@ def _load(path: Path) -> Any:
 def _store(path: Path, data: dict[str, Any]) -> None:
     """Write a cache file in one step, so that another process sees all of it or nothing; a failure does not matter."""
     body = json.dumps(data, separators=(",", ":")).encode()
-    name = None
+    draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem)
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-        os.replace(name, path)
+        os.replace(draft, path)
     except OSError:
-        if name:
-            Path(name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _thaw(data: dict[str, Any]) -> Tables:

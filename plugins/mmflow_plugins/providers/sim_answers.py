@@ -61,7 +61,14 @@ class Draws:
 
 
 def _bytes(part: object) -> bytes:
-    return part if isinstance(part, bytes) else msgspec.json.encode(part)
+    if isinstance(part, bytes):
+        return part
+    if isinstance(part, str):
+        return part.encode("utf-8", "surrogatepass")
+    try:
+        return msgspec.json.encode(part)
+    except UnicodeEncodeError:  # half of a surrogate pair, which only a program can have put there
+        return repr(part).encode("utf-8", "backslashreplace")
 
 
 @attrs.frozen

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,11 +16,13 @@ MESSAGE_LIMIT = 300
 # No provider counts so many tokens in one call: a larger number is a mistake, and would be charged.
 _TOKENS_LIMIT = 100_000_000
 
-_UNREADABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
-_OVERFLOW = re.compile(
-    r"context.{0,12}(length|window|size)|prompt is too long|too many (input )?tokens|maximum.{0,20}tokens", re.I
+# Colours of a terminal, control characters, and characters that hide or reorder text.
+_UNREADABLE = re.compile(
+    r"(?:\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff])+"
 )
+_OVERFLOW = re.compile(r"context.{0,12}(length|window|size)|prompt is too long|too many (input )?tokens", re.I)
 _FILTERED = re.compile(r"content.?(filter|policy|management)|responsible.?ai", re.I)
+_PHRASES = {status.value: status.phrase.lower() for status in HTTPStatus}
 _CLASSES: tuple[tuple[str, ErrorClass], ...] = (
     ("overloaded", "overloaded"),
     ("rate_limit", "429"),
@@ -83,7 +86,7 @@ def decoded(decode: Callable[[bytes | str], _T], data: bytes | str) -> _T:
 def error_of(reply: HttpReply, secrets: Iterable[Secret | None]) -> CallError:
     """The error of an answer whose status is not a success."""
     said, code = _said(reply.body)
-    message = readable(said, secrets) or "no message"
+    message = readable(said, secrets) or _PHRASES.get(reply.status, "no message")
     error = error_of_status(reply.status, message, retry_after_s=retry_after_s(reply.headers))
     if error.error_class in ("4xx", "5xx", "context_overflow"):
         if _OVERFLOW.search(code) or _OVERFLOW.search(said):

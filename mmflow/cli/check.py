@@ -1,0 +1,56 @@
+"""`mmflow check`: what is wrong with workflow files."""
+
+import click
+
+from mmflow.check import ParamError, check
+from mmflow.cli.failure import WRONG_USE, WrongUse
+from mmflow.cli.inputs import read_source
+from mmflow.cli.params import set_option
+from mmflow.cli.terminal import complain
+from mmflow.diagnostics import Diagnostic, sort
+from mmflow.registry import Registry
+from mmflow.syntax.parse import parse
+
+_EXAMPLES = """\b
+Examples:
+  mmflow check *.mmf
+  mmflow check --format github workflows/*.mmf
+  cat support.mmf | mmflow check -
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    type=click.Choice(("text", "json", "github", "sarif")),
+    default="text",
+    show_default=True,
+    help="The form of what is found.",
+)
+@click.option("--strict/--no-strict", help="Fail on warnings too.")
+@set_option
+def command(files: tuple[str, ...], format: str, strict: bool, set: dict[str, str]) -> int:
+    """Find what is wrong with workflow files; `-` reads standard input.
+
+    What is found goes to standard output, and nothing where nothing is (JSON and SARIF are whole documents in any case).
+    The exit code is 1 where there is an error, 2 where a file cannot be read.
+    """
+    code = 0
+    found: list[Diagnostic] = []
+    for file in dict.fromkeys(files):
+        try:
+            found += _diagnostics(file, set)
+        except WrongUse as problem:
+            complain(problem.message, problem.help)
+            code = WRONG_USE
+    return code
+
+
+def _diagnostics(file: str, params: dict[str, str]) -> list[Diagnostic]:
+    parsed = parse(source := read_source(file))
+    try:
+        checked = check(parsed.file, Registry.installed(), params)
+    except ParamError as problem:
+        raise WrongUse(f"{source.path}: {problem.message}", problem.help) from problem
+    return sort((*parsed.diagnostics, *checked.diagnostics))

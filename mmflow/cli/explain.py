@@ -1,0 +1,1 @@
+"""`mmflow explain`: the page of a diagnostic."""

@@ -1,0 +1,323 @@
+"""Events of a run as people and programs read them: a trace in lines, and a summary for JSON. Pure folds, nothing else."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from mmflow.plugin import ErrorClass, Purpose, Usage
+from mmflow.runtime.events import (
+    ArmTested,
+    CallEnded,
+    CallStarted,
+    Degraded,
+    Event,
+    Judged,
+    MovedOn,
+    Ordered,
+    RequestEnded,
+    RequestOutcome,
+    RequestStarted,
+    Retrying,
+    Scored,
+    SignalRead,
+    SplitDrawn,
+)
+from mmflow.units import MICROUSD_PER_USD
+
+LineOutcome = Literal["served", "rejected", "failed", "uncertain", "cancelled"]
+
+
+# ---- the summary ------------------------------------------------------------------------------------------------------------
+
+
+class TokenCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one call, by kind; the counts do not overlap."""
+
+    input: int
+    cached_input: int
+    cache_write: int
+    output: int
+    reasoning: int
+
+
+class CallFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a call failed; `class` is of the language: `429`, `timeout`."""
+
+    error_class: ErrorClass = msgspec.field(name="class")
+    message: str
+    help: str | None
+
+
+class CallLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One call. `rejected` answered, and another answer was served; a judge or a classifier that answered has `served`."""
+
+    path: str
+    model: str
+    provider: str
+    purpose: Purpose
+    attempt: int
+    outcome: LineOutcome
+    tokens: TokenCounts
+    estimated: bool
+    cost_usd: float | None
+    cost_microusd: int | None
+    latency_s: float
+    first_token_s: float | None
+    served_model: str | None
+    request_id: str | None
+    simulated: bool
+    error: CallFailure | None
+
+
+class ArmLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm that was tried, with the facts that decided it."""
+
+    path: str
+    text: str
+    holds: bool
+    because: tuple[str, ...]
+    target: str
+
+
+class SignalLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a classifier said, and the label that the arms saw; `unsure` says why they differ."""
+
+    label: str
+    guess: str | None
+    confidence: float | None
+    unsure: str | None
+    latency_s: float
+
+
+class ScoreLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scorer said of an answer; `score` is null where it failed."""
+
+    path: str
+    scorer: str
+    score: float | None
+    message: str | None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as one object. Costs are sums over all calls, rejected ones included; null where one is unknown."""
+
+    answer: str | None
+    flow: str
+    outcome: RequestOutcome
+    model: str | None
+    served_model: str | None
+    path: str | None
+    simulated: bool
+    degraded: str | None
+    error: CallFailure | None
+    cost_usd: float | None
+    cost_microusd: int | None
+    latency_s: float
+    calls: list[CallLine]
+    decision: list[ArmLine]
+    signals: dict[str, SignalLine]
+    scores: list[ScoreLine]
+    request_id: str
+    plan: str
+
+
+def summary(text: str | None, events: Iterable[Event]) -> Summary:
+    """The run whose events these are, with the text of its answer. `ValueError` where it has not ended."""
+    events = tuple(events)
+    if not events or not isinstance(events[-1], RequestEnded) or not isinstance(events[0], RequestStarted):
+        raise ValueError("these are not the events of a run from its start to its end")
+    started, ended = events[0], events[-1]
+    calls = [event for event in events if isinstance(event, CallEnded)]
+    served = _served(calls, ended)
+    failure = None
+    if ended.error_class is not None:
+        failure = CallFailure(error_class=ended.error_class, message=ended.message or "", help=ended.help)
+    return Summary(
+        answer=text if ended.outcome == "served" else text or None,
+        flow=started.flow,
+        outcome=ended.outcome,
+        model=ended.model,
+        served_model=served.served_model if served else None,
+        path=ended.path,
+        simulated=served is not None and served.simulated,
+        degraded=ended.degraded,
+        error=failure,
+        cost_usd=_usd(ended.cost_microusd),
+        cost_microusd=ended.cost_microusd,
+        latency_s=_rounded(ended.at_s),
+        calls=[_call_line(call, served) for call in calls],
+        decision=[
+            ArmLine(path=each.path, text=each.text, holds=each.holds, because=each.because, target=each.target)
+            for each in events
+            if isinstance(each, ArmTested)
+        ],
+        signals={
+            each.signal: SignalLine(
+                label=each.label,
+                guess=each.guess,
+                confidence=each.confidence,
+                unsure=each.unsure,
+                latency_s=_rounded(each.at_s - each.started_at_s),
+            )
+            for each in events
+            if isinstance(each, SignalRead)
+        },
+        scores=[
+            ScoreLine(path=each.path, scorer=each.scorer, score=each.score, message=each.message)
+            for each in events
+            if isinstance(each, Scored)
+        ],
+        request_id=started.request_id,
+        plan=started.plan,
+    )
+
+
+def _served(calls: Sequence[CallEnded], ended: RequestEnded) -> CallEnded | None:
+    """The call whose answer was served."""
+    if ended.outcome != "served":
+        return None
+    return next((call for call in reversed(calls) if call.path == ended.path and call.outcome == "answered"), None)
+
+
+def _call_line(call: CallEnded, served: CallEnded | None) -> CallLine:
+    outcome: LineOutcome
+    if call.outcome == "answered":
+        outcome = "served" if call is served or call.purpose != "answer" else "rejected"
+    else:
+        outcome = call.outcome
+    error = None
+    if call.error_class is not None:
+        error = CallFailure(error_class=call.error_class, message=call.message or "", help=call.help)
+    first_at_s = call.first_token_at_s
+    return CallLine(
+        path=call.path,
+        model=call.model,
+        provider=call.provider,
+        purpose=call.purpose,
+        attempt=call.attempt,
+        outcome=outcome,
+        tokens=_counts(call.usage),
+        estimated=call.estimated,
+        cost_usd=_usd(call.cost_microusd),
+        cost_microusd=call.cost_microusd,
+        latency_s=_rounded(call.at_s - call.started_at_s),
+        first_token_s=None if first_at_s is None else _rounded(first_at_s - call.started_at_s),
+        served_model=call.served_model,
+        request_id=call.request_id,
+        simulated=call.simulated,
+        error=error,
+    )
+
+
+def _counts(usage: Usage) -> TokenCounts:
+    return TokenCounts(
+        input=usage.input_tokens,
+        cached_input=usage.cached_input_tokens,
+        cache_write=usage.cache_write_tokens,
+        output=usage.output_tokens,
+        reasoning=usage.reasoning_tokens,
+    )
+
+
+def _usd(microusd: int | None) -> float | None:
+    return None if microusd is None else microusd / MICROUSD_PER_USD
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 6)
+
+
+# ---- the trace --------------------------------------------------------------------------------------------------------------
+
+
+def trace(events: Iterable[Event]) -> list[str]:
+    """The decision in lines: time, what happened, to whom, and why. Free of control characters, whatever a model said."""
+    lines = [f"{event.at_s:8.3f}s {word:<9} {_printable(text)}".rstrip() for event in events for word, text in _told(event)]
+    return lines
+
+
+def _told(event: Event) -> Iterator[tuple[str, str]]:
+    match event:
+        case RequestStarted():
+            yield "request", f"flow {event.flow}, about {event.input_tokens} input tokens"
+        case SignalRead():
+            took = event.at_s - event.started_at_s
+            guess = (
+                f"guessed {event.guess} ({event.confidence:.2f})" if event.guess and event.confidence is not None else "no guess"
+            )
+            why = f"  {guess}, unsure: {event.unsure}" if event.unsure else f"  {guess}"
+            yield "signal", f"{event.signal} = {event.label}{why}" + (f"  in {took:.3f}s" if took >= 0.001 else "")
+        case ArmTested():
+            text = event.text if event.text == "else" else f"when {event.text}"
+            because = f"  because {', '.join(event.because)}" if event.because else ""
+            yield "yes" if event.holds else "no", f"{text} -> {event.target}{because}"
+        case SplitDrawn():
+            yield "split", f"{event.path}: bucket {event.bucket} -> {event.target}"
+        case Ordered():
+            yield "order", f"{event.path} by {event.pick}: {', '.join(event.models)}"
+        case CallStarted():
+            attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            purpose = "" if event.purpose == "answer" else f" to {event.purpose}"
+            yield "asked", f"{event.model}{purpose}  {event.path}{attempt}"
+        case CallEnded():
+            yield event.outcome, "  ".join(_call_facts(event))
+            if event.help:
+                yield "", f"help: {event.help}"
+        case Scored(score=None):
+            yield "scored", f"{event.path}: {event.scorer} has no score: {event.message}"
+        case Scored():
+            yield "scored", f"{event.path}: {event.scorer} = {event.score:.2f}"
+        case Judged():
+            yield "accepted" if event.accepted else "rejected", f"{event.path}: needs {event.needs}"
+        case Retrying():
+            yield "retry", f"{event.path} in {event.wait_s:.3f}s, after {event.error_class}"
+        case MovedOn():
+            yield "next", f"{event.path}: {event.target} -> {event.next}, after {event.reason}"
+        case Degraded():
+            yield "degraded", f"{event.path}: the best answer so far, of {event.step} ({event.reason})"
+        case RequestEnded():
+            yield event.outcome, "  ".join(_end_facts(event))
+            if event.help:
+                yield "", f"help: {event.help}"
+
+
+def _call_facts(call: CallEnded) -> Iterator[str]:
+    yield call.model
+    if call.error_class is not None:
+        yield f"{call.error_class}: {call.message}"
+    about = "about " if call.estimated else ""
+    if call.outcome != "failed":
+        read = call.usage.input_tokens + call.usage.cached_input_tokens + call.usage.cache_write_tokens
+        wrote = call.usage.output_tokens + call.usage.reasoning_tokens
+        yield f"{about}{read} + {wrote} tokens"
+        yield f"{about}{_money(call.cost_microusd)}"
+    if call.first_token_at_s is not None:
+        yield f"first token after {call.first_token_at_s - call.started_at_s:.3f}s"
+    if call.served_model is not None and call.served_model != call.model:
+        yield f"served by {call.served_model}"
+    if call.simulated:
+        yield "simulated"
+
+
+def _end_facts(end: RequestEnded) -> Iterator[str]:
+    if end.model is not None:
+        yield f"{'would ask ' if end.outcome == 'decided' else ''}{end.model}"
+        yield f"{end.path}"
+    if end.error_class is not None:
+        yield f"{end.error_class}: {end.message}"
+    if end.degraded is not None:
+        yield f"degraded: {end.degraded}"
+    if end.outcome not in ("decided", "rejected"):
+        yield f"total {_money(end.cost_microusd)} in {end.at_s:.3f}s"
+
+
+def _money(microusd: int | None) -> str:
+    return "cost unknown" if microusd is None else "$0" if microusd == 0 else f"${microusd / MICROUSD_PER_USD:.6f}"
+
+
+def _printable(text: str) -> str:
+    """The text with what a terminal would act on, or hide, written out: `\\x1b`, `\\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

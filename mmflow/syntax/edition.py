@@ -1,0 +1,60 @@
+"""The first line of a file: which edition of the language it is written in."""
+
+import difflib
+
+import attrs
+
+from mmflow.diagnostics import Diagnostic, error
+from mmflow.source import Source, Span
+from mmflow.syntax.lexer import END, Tokens
+
+EDITION = 1
+
+_WRITE = f"write `mmflow {EDITION}` as the first line"
+
+
+@attrs.frozen
+class Heading:
+    """What is wrong with the first line, if anything, and from which token on the file goes on (0: it is right)."""
+
+    diagnostic: Diagnostic | None
+    resume: int
+
+
+def check(source: Source, tokens: Tokens) -> Heading:
+    """Look at the first line alone."""
+    types = tokens.types
+    at = 1 if types[0] == "_NL" else 0
+    span = Span(source, tokens.starts[at], tokens.ends[at])
+    if types[at] == "MMFLOW" and types[at + 1] == "QUANTITY":
+        return _check_number(source, tokens, at + 1)
+    if types[at] == END:
+        return Heading(error("edition-missing", "the file is empty", span, help=_WRITE), at)
+    resume = at
+    if types[at] == "MMFLOW" or (types[at] == "NAME" and types[at + 1] == "QUANTITY"):
+        word = tokens.text_of(at)
+        if word == "mmflow" or difflib.SequenceMatcher(None, word.lower(), "mmflow").ratio() >= 0.6:
+            resume = _line_end(tokens, at)
+    elif types[at] == "QUANTITY" and types[at + 1] in ("_NL", END):
+        resume = at + 1
+    message = "the first line must say the edition of the language"
+    if types[at] == "MMFLOW":
+        message = "`mmflow` lacks the number of the edition"
+    return Heading(error("edition-missing", message, span, help=_WRITE), resume)
+
+
+def _check_number(source: Source, tokens: Tokens, at: int) -> Heading:
+    text = tokens.text_of(at)
+    span = Span(source, tokens.starts[at], tokens.ends[at])
+    if text == str(EDITION):
+        return Heading(None, 0)
+    if text.isascii() and text.isdigit() and text[0] != "0":
+        message = f"edition {text} is newer than edition {EDITION}, the newest that this mmflow knows"
+        return Heading(error("edition-newer", message, span, help="upgrade mmflow, or write the file in an older edition"), 0)
+    return Heading(error("edition-missing", f"`{text}` is not an edition", span, help=_WRITE), _line_end(tokens, at))
+
+
+def _line_end(tokens: Tokens, at: int) -> int:
+    while tokens.types[at] not in ("_NL", END):
+        at += 1
+    return at

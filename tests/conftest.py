@@ -1,0 +1,3 @@
+"""Fixtures that several test files use."""
+
+from cli import mmflow as mmflow
