@@ -35,6 +35,19 @@ def compile(program: Program) -> Plan:  # the verb of this layer; the builtin is
     )
 
 
+def _real(value: float | None) -> float | None:
+    """A quantity as the plain number that a plan stores."""
+    return None if value is None else float(value)
+
+
+def _whole(value: int | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _word(value: str | None) -> str | None:
+    return None if value is None else str(value)
+
+
 # ---- providers, models, signals -----------------------------------------------------------------------------------------------
 
 
@@ -45,7 +58,7 @@ def _provider(declaration: Declaration) -> plan.Provider:
         word=declaration.word_path or declaration.name,
         options=_options(declaration.word, declaration.options),
         zone=own.zone,
-        region=own.region,
+        region=_word(own.region),
         timeouts=_timeouts(own.timeout),
         without_key=own.without_key,
     )
@@ -60,7 +73,7 @@ def _timeouts(timeout: TimeoutFields | float | None) -> Timeouts:
         case None:
             return Timeouts()
         case TimeoutFields(connect=connect, first_token=first_token, idle=idle, total=total):
-            return Timeouts(connect, first_token, idle, total)
+            return Timeouts(_real(connect), _real(first_token), _real(idle), _real(total))
         case seconds:
             return Timeouts(total_s=float(seconds))
 
@@ -74,15 +87,15 @@ def _model(declaration: Declaration, provider: plan.Provider, program: Program) 
         provider=provider.name,
         zone=provider.zone,
         region=provider.region,
-        family=own.family or (known.family if known else None),
+        family=_word(own.family) or (known.family if known else None),
         prices=_prices(own.price, known),
-        context_tokens=own.context or (known.context_tokens if known else None),
-        max_output_tokens=own.max_output or (known.max_output_tokens if known else None),
-        first_token_s=latency.first_token,
-        p95_s=latency.p95,
-        quality=own.quality,
-        weight=own.weight,
-        failures=own.failures or 0.0,
+        context_tokens=_whole(own.context) or (known.context_tokens if known else None),
+        max_output_tokens=_whole(own.max_output) or (known.max_output_tokens if known else None),
+        first_token_s=_real(latency.first_token),
+        p95_s=_real(latency.p95),
+        quality=_real(own.quality),
+        weight=float(own.weight),
+        failures=float(own.failures or 0),
         capabilities=own.capabilities or (known.capabilities if known else ()),
         timeouts=_timeouts(own.timeout),
     )
@@ -93,7 +106,7 @@ def _prices(price: PriceFields | str | None, known: Known | None) -> Prices | No
         case None:
             return known.prices if known else None
         case PriceFields(input=input_, output=output, cached_input=cached, cache_write=write, reasoning=reasoning):
-            return Prices(input_, output, cached, write, reasoning)
+            return Prices(int(input_), int(output), _whole(cached), _whole(write), _whole(reasoning))
         case _:
             return Prices(0, 0)
 
@@ -105,12 +118,12 @@ def _classifier(declaration: Declaration) -> plan.Classifier:
         word=declaration.word_path or "",
         labels=own.labels.names,
         ordered=own.labels.ordered,
-        confidence=own.confidence,
-        unsure=own.unsure,
+        confidence=float(own.confidence),
+        unsure=str(own.unsure),
         options=_options(declaration.word, declaration.options),
         input=own.input.turns,
         input_turns=own.input.count,
-        timeout_s=own.timeout,
+        timeout_s=float(own.timeout),
     )
 
 
@@ -129,7 +142,7 @@ def _steps(declaration: Declaration) -> Iterator[Step]:
         case "model":
             yield plan.Ask(name, name)
         case "tier":
-            yield plan.Tier(name, tuple(own.models), own.pick.word)
+            yield plan.Tier(name, tuple(map(str, own.models)), own.pick.word)
         case "route" | "flow":
             yield from _route(declaration)
         case "cascade":
@@ -141,7 +154,7 @@ def _steps(declaration: Declaration) -> Iterator[Step]:
             yield from extra
             on = tuple(each.name for each in own.on)
             retry = own.retry
-            yield plan.Fallback(name, steps, on, retry.times if retry else 0, retry.backoff if retry else 0.2)
+            yield plan.Fallback(name, steps, on, int(retry.times) if retry else 0, float(retry.backoff) if retry else 0.2)
         case "split":
             steps, extra = _targets(name, "arm", [arm.target for arm in declaration.arms])
             yield from extra
@@ -157,7 +170,8 @@ def _targets(owner: str, position: str, targets: "list[Target] | tuple[Target, .
             names.append(target.name)
             continue
         settings, name = target.settings, f"{owner}/{position} {index}"
-        extra.append(plan.With(name, target.name, settings.deadline, settings.max_output, settings.temperature))
+        limits = (_real(settings.deadline), _whole(settings.max_output), _real(settings.temperature))
+        extra.append(plan.With(name, target.name, *limits))
         names.append(name)
     return tuple(names), extra
 
@@ -186,8 +200,8 @@ def _flow(declaration: Declaration) -> plan.Flow:
     return plan.Flow(
         name=declaration.name,
         step=declaration.name,
-        deadline_s=own.deadline,
-        max_input_tokens=own.max_input,
-        max_output_tokens=own.max_output,
-        max_cost_microusd=own.max_cost,
+        deadline_s=float(own.deadline),
+        max_input_tokens=_whole(own.max_input),
+        max_output_tokens=_whole(own.max_output),
+        max_cost_microusd=_whole(own.max_cost),
     )

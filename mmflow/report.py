@@ -233,8 +233,7 @@ def _rounded(seconds: float) -> float:
 
 def trace(events: Iterable[Event]) -> list[str]:
     """The decision in lines: time, what happened, to whom, and why. Free of control characters, whatever a model said."""
-    lines = [f"{event.at_s:8.3f}s {word:<9} {_printable(text)}".rstrip() for event in events for word, text in _told(event)]
-    return lines
+    return [f"{event.at_s:8.3f}s {word:<9} {_printable(text)}".rstrip() for event in events for word, text in _told(event)]
 
 
 def _told(event: Event) -> Iterator[tuple[str, str]]:

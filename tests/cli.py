@@ -1,12 +1,16 @@
 """Running `mmflow` in a test: in this process, with its own folder, environment and streams."""
 
+import asyncio
 import io
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import pytest
+from upstream import Upstream, running
 
 from mmflow.cli.main import main
 
@@ -57,3 +61,24 @@ class Shell:
 def mmflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     """`mmflow` in an empty folder, with no configuration and no key around it."""
     return Shell(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A provider that misbehaves on demand, served beside the test: a command has an event loop of its own."""
+    ready, stop = threading.Event(), asyncio.Event()
+    started: list[tuple[asyncio.AbstractEventLoop, Upstream]] = []
+
+    async def serve() -> None:
+        async with running() as server:
+            started.append((asyncio.get_running_loop(), server))
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    ready.wait()
+    loop, server = started[0]
+    yield server
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()

@@ -1,3 +1,4 @@
 """Fixtures that several test files use."""
 
 from cli import mmflow as mmflow
+from cli import upstream as upstream

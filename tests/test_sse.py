@@ -73,8 +73,7 @@ def test_a_line_of_a_megabyte_is_read() -> None:
 def test_an_event_over_the_limit_is_an_error(stream: bytes) -> None:
     parser = EventParser(limit_bytes=100)
     with pytest.raises(CallError) as caught:
-        for at in range(0, len(stream), 10):
-            parser.feed(stream[at : at + 10])
+        [parser.feed(stream[at : at + 10]) for at in range(0, len(stream), 10)]
     assert caught.value.error_class == "protocol"
 
 

@@ -1,17 +1,20 @@
 """A provider that misbehaves on demand: chat completions and Messages over raw sockets, with every fault of the table.
 
 The model's id says what happens (`429`, `hang`, `cut_stream`, …; any other id is answered well), or a script does:
-`upstream.scripts["mini"] = ["500", "ok"]` plays in order and stays at the last. `upstream.seen` has every request.
+`upstream.scripts["mini"] = ["500", "ok"]` plays in order and stays at the last; `bodies` and `streams` give the answer itself.
+`upstream.seen` has every request.
 """
 
 import asyncio
-import gzip
 import json
 import socket
+import ssl
 import struct
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import cache
 from typing import Any
 
 import attrs
@@ -38,6 +41,10 @@ class Upstream:
     port: int = 0
     seen: list[Seen] = attrs.field(factory=list)
     scripts: dict[str, list[str]] = attrs.field(factory=dict)
+    bodies: dict[str, object] = attrs.field(factory=dict)
+    """By model: what a whole answer is."""
+    streams: dict[str, list[object]] = attrs.field(factory=dict)
+    """By model: the events of a stream, which ends after them; a string is sent as it is."""
     open_connections: int = 0
     connections: int = 0
     closed: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -60,22 +67,32 @@ class Upstream:
             while (seen := await _request(reader, connection)) is not None:
                 self.seen.append(seen)
                 wire = Wire(self, reader, writer, seen)
-                await BEHAVIOURS.get(self._behaviour(seen), ok)(wire)
+                await self._play(wire)
                 if wire.closing or writer.is_closing():
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
             self.open_connections -= 1
             self.closed.set()
-            writer.close()
 
-    def _behaviour(self, seen: Seen) -> str:
-        model = str(seen.body.get("model", ""))
-        script = self.scripts.get(model, [model])
-        at = min(self.played[model], len(script) - 1)
-        self.played[model] += 1
-        return script[at]
+    async def _play(self, wire: "Wire") -> None:
+        model = str(wire.seen.body.get("model", ""))
+        if wire.streamed and model in self.streams:
+            await wire.begin_stream()
+            for event in self.streams[model]:
+                await wire.event(event)
+            await wire.end_stream()
+        elif model in self.bodies:
+            await wire.reply(200, self.bodies[model])
+        else:
+            script = self.scripts.get(model, [model])
+            at = min(self.played[model], len(script) - 1)
+            self.played[model] += 1
+            await BEHAVIOURS.get(script[at], ok)(wire)
 
 
 async def _request(reader: asyncio.StreamReader, connection: int) -> Seen | None:
@@ -333,6 +350,13 @@ async def close(wire: Wire) -> None:
 
 
 @behaviour
+async def ok_then_close(wire: Wire) -> None:
+    """Answers, and closes the connection without having said so."""
+    await ok(wire)
+    wire.closing = True
+
+
+@behaviour
 async def reset_mid_stream(wire: Wire) -> None:
     await wire.begin_stream()
     await _first_token(wire)
@@ -417,11 +441,17 @@ async def redirect(wire: Wire) -> None:
     await wire.reply(307, b"", {"location": f"{wire.upstream.root}/elsewhere"})
 
 
+@cache
+def bomb() -> bytes:
+    """64 MiB of spaces in 64 KiB."""
+    compressor = zlib.compressobj(9, wbits=31)
+    return b"".join(compressor.compress(b" " * 2**20) for _ in range(64)) + compressor.flush()
+
+
 @behaviour
 async def gzip_bomb(wire: Wire) -> None:
-    """Half a gigabyte of spaces, which its client did not ask to be compressed."""
-    bomb = b"".join(gzip.compress(b" " * 2**26, 9) for _ in range(8))
-    await wire.reply(200, bomb, {"content-encoding": "gzip"})
+    """Compressed although its client did not ask for it."""
+    await wire.reply(200, bomb(), {"content-encoding": "gzip"})
 
 
 @behaviour
@@ -501,7 +531,7 @@ async def _first_token(wire: Wire) -> None:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Upstream]:
+async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
     """A server of its own for the length of the context."""
     upstream = Upstream()
     open_: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -515,7 +545,7 @@ async def running() -> AsyncIterator[Upstream]:
         finally:
             del open_[task]
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from mmflow.cli.suggest import settings
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -35,5 +37,5 @@ def _merged(context: click.Context, param: click.Parameter, given: tuple[str, ..
 def set_option(command: _F) -> _F:
     """The flag `--set` of a command: a dictionary of the params' values, as text."""
     help = "Give a param of the file a value; repeat it for several."
-    option = click.option("-s", "--set", type=_Setting(), multiple=True, callback=_merged, help=help)
+    option = click.option("-s", "--set", type=_Setting(), multiple=True, callback=_merged, shell_complete=settings, help=help)
     return option(command)

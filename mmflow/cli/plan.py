@@ -14,7 +14,7 @@ from mmflow.units import Duration, Money, Price, Share, Tokens, text_of
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", metavar="FILE", type=click.Path())
 @click.option("--json", is_flag=True, help="Print the plan itself: saved to a file, `mmflow run` takes it in place of FILE.")
 @set_option
 def command(file: str, json: bool, set: dict[str, str]) -> None:

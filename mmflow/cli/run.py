@@ -11,6 +11,7 @@ from mmflow.cli.inputs import read_input
 from mmflow.cli.loop import run_loop
 from mmflow.cli.params import set_option
 from mmflow.cli.request import decode
+from mmflow.cli.suggest import flows
 from mmflow.cli.terminal import is_terminal, remark, say, say_lines, write_bytes
 from mmflow.cli.workflow import Workflow, flow_of, load
 from mmflow.options import MissingSecret, Surroundings, build
@@ -32,9 +33,9 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("file")
+@click.argument("file", metavar="FILE", type=click.Path())
 @click.argument("input", required=False)
-@click.option("-f", "--flow", metavar="NAME", help="The flow to run, where FILE has several; by default `main`.")
+@click.option("-f", "--flow", metavar="NAME", shell_complete=flows, help="The flow to run, by default the only one, or `main`.")
 @set_option
 @click.option("--json/--no-json", help="Print one JSON object: the answer, every call and its cost, the decision.")
 @click.option("-t", "--trace/--no-trace", help="Show the decision on standard error: arms, signals, calls, scores, cost.")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from mmflow.options import MissingSecret, OptionError, Secret, Surroundings, build
 from mmflow.plan import Plan
@@ -138,9 +138,9 @@ class Plugins:
             text = text.replace(secret, MASK)
         return text
 
-    def broke(self, word: str, how: str) -> CallError:
+    def broke(self, word: str, how: str, *, dispatched: Literal["no", "maybe"] = "maybe") -> CallError:
         """The error of a plugin that did not keep its contract."""
-        return CallError("protocol", f"the plugin `{word}` {how}", dispatched="maybe", help=_ASK_AUTHOR)
+        return CallError("protocol", f"the plugin `{word}` {how}", dispatched=dispatched, help=_ASK_AUTHOR)
 
     def masked_error(self, error: CallError) -> CallError:
         """The error with its texts masked."""

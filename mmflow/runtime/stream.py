@@ -23,15 +23,15 @@ class Pieces:
         self._emit = emit
         self._now = now
         self._said: list[str] = []
-        self.first_at: float | None = None
+        self.first_at_s: float | None = None
         self.caller_error: Exception | None = None
         self.closed = False
 
     async def __call__(self, delta: Delta) -> None:
         if self.closed or not (delta.text or delta.reasoning or delta.tool_calls):
             return
-        if self.first_at is None:
-            self.first_at = self._now()
+        if self.first_at_s is None:
+            self.first_at_s = self._now()
         self._said += (delta.reasoning, delta.text)
         try:
             await self._emit(delta)

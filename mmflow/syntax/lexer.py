@@ -27,7 +27,6 @@ _OPERATORS = frozenset({"AND", "OR", "IN", "MATCHES", "WITH"})
 _ASSIGNS = re.compile(r"[ \t]*=(?!=)")
 _CHAINS = frozenset({"NOT", "DOT", "WITH", "LPAR"})
 _ENDS_CHAIN = frozenset({"_NL", "COMMA", "EQUAL", "_ARROW", "AND", "OR", "COMPARE", "IN", "MATCHES"})
-_TAIL = re.compile(r"[ \t)\]},]*\r?\Z")
 
 
 @attrs.define(eq=False)
@@ -96,6 +95,8 @@ def _scan(text: str, *, by_layout: bool) -> tuple[Tokens, bool]:
                 kind = words.get(text[start:end], kind)
                 if kind in _OPERATORS and types and types[-1] == "_NL" and not _ASSIGNS.match(text, end):
                     kind = LEADING
+            elif kind == "STRING" and text.startswith('"""', end - 1) and end - start > 2:
+                kind, end = OPEN_STRING, _string_before_text(text, start, end)
             elif kind == OPEN_STRING:
                 end = _string_end(tokens, start, end)
             elif kind == OPEN_TEXT and not by_layout:
@@ -132,15 +133,24 @@ def _string_end(tokens: Tokens, start: int, end: int) -> int:
             else:
                 open_.append({"RBRACE": "}", "RSQB": "]", "RPAR": ")"}[OPENERS[kind]])
         index -= 1
-    tail = _TAIL.search(tokens.text, start + 1, end)
-    assert tail is not None
-    cut = tail.start()
-    while cut < end:
-        brackets = [each for each in tokens.text[cut:end] if each in ")]}"]
-        if brackets == open_[: len(brackets)]:
-            break
-        cut += 1
-    return cut
+    body = tokens.text[start + 1 : end]
+    comment = body.rfind(" #")
+    if comment >= 0:
+        body = body[:comment]
+    body = body.rstrip()
+    if body.endswith("{"):  # a header: `test "a name {`
+        return start + 1 + len(body.rstrip("{ \t"))
+    tail = body[len(body.rstrip(" \t)]},")) :]
+    places = [place for place, each in enumerate(tail) if each in ")]}"][-MAX_DEPTH:]
+    for count in range(min(len(places), len(open_)), 0, -1):
+        if [tail[place] for place in places[-count:]] == open_[:count]:
+            return start + 1 + len(body) - len(tail) + places[-count]
+    return start + 1 + len(body)
+
+
+def _string_before_text(text: str, start: int, end: int) -> int:
+    """Where a string was meant to end that took the first quote of a `"""` for its own."""
+    return start + len(text[start : end - 1].rstrip().removesuffix("->").rstrip())
 
 
 def _text_end(text: str, start: int, end: int) -> int | None:

@@ -2,11 +2,12 @@
 
 import attrs
 
-from mmflow.diagnostics import Diagnostic, error
+from mmflow.diagnostics import Diagnostic, sort
 from mmflow.source import Source, Span
-from mmflow.syntax import lexer, nodes
+from mmflow.syntax import edition, legible, lexer, nodes
 from mmflow.syntax.build import Builder
 from mmflow.syntax.machine import Machine
+from mmflow.syntax.recover import recover
 from mmflow.syntax.tables import tables
 
 
@@ -20,11 +21,16 @@ class Parsed:
 
 def parse(source: Source) -> Parsed:
     """Parse any text whatever: what is wrong with it is in the diagnostics, never an exception."""
-    tokens = lexer.scan(source.text)
-    machine = Machine(tables(), tokens, Builder(source, tokens))
-    at = machine.run(0)
-    if at is None:
-        return Parsed(machine.result, ())
-    span = Span(source, tokens.starts[at], tokens.ends[at])
-    empty = nodes.File(None, (), Span(source, 0, len(source.text)))
-    return Parsed(empty, (error("unexpected-token", f"unexpected `{tokens.text_of(at)}`", span),))
+    text, unreadable = legible.examine(source)
+    if text is None:
+        return Parsed(nodes.File(None, (), Span(source, 0, len(source.text))), tuple(unreadable))
+    tokens = lexer.scan(text)
+    if edition.check(source, tokens).diagnostic is None:
+        machine = Machine(tables(), tokens, Builder(source, tokens))
+        if machine.run(0) is None:
+            return Parsed(machine.result, tuple(unreadable))
+    file, diagnostics = recover(source, tokens)
+    # What cannot be read is the cause of what else is wrong on its line.
+    bad_lines = {each.span.position()[0] for each in unreadable}
+    found = [each for each in diagnostics if each.span.position()[0] not in bad_lines]
+    return Parsed(file, tuple(sort([*unreadable, *found])))

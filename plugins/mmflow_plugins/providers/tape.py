@@ -56,25 +56,23 @@ class Tape:
         asked = Asked.of(call)
         key = asked.key
         position = self._replayed.get(key, 0)
-        self._replayed[key] = position + 1
         try:
             if len(self._file.calls(key)) <= position:
                 self._file.read_on()
             recordings = self._file.calls(key)
-            if position < len(recordings):
-                return await _replay(recordings[position], emit)
-            if self._record is None:
-                if recordings:
-                    return await _replay(recordings[-1], emit)
-                raise self._refusal(call)
-            if not self._opened:
+            if len(recordings) <= position and self._record is not None and not self._opened:
                 self._file.open()
                 self._opened = True
         except TapeError as error:
-            raise CallError(
-                "protocol", str(error), dispatched="no", help="mend or delete the line, or name another tape"
-            ) from error
-        return await self._made(self._record, call, asked, emit)
+            raise CallError("protocol", str(error), dispatched="no", help=error.help) from error
+        self._replayed[key] = position + 1
+        if position < len(recordings):
+            return await _replay(recordings[position], emit)
+        if self._record is not None:
+            return await self._made(self._record, call, asked, emit)
+        if recordings:
+            return await _replay(recordings[-1], emit)
+        raise self._refusal(call)
 
     async def _made(self, record: ProviderName, call: Call, asked: Asked, emit: Emit | None) -> Reply:
         """Make the call through the recorded provider, and add it to the tape however it ends."""
@@ -83,6 +81,8 @@ class Tape:
         except MissingSecret as error:
             help_ = f"set {error.name} to record, or leave out `record` to replay"
             raise CallError("auth", f"`{record}` cannot be recorded: {error}", dispatched="no", help=help_) from error
+        if provider is self:
+            raise CallError("protocol", f"`{record}` records itself", dispatched="no", help="let `record` name a live provider")
         clock = asyncio.get_running_loop().time
         started_at = clock()
         pieces: list[Piece] = []

@@ -5,6 +5,7 @@ Lines stand for themselves, so tapes can be put together with `cat` and cut with
 in it: it holds the messages, the parameters and the answers, which may themselves be confidential.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ except ImportError:  # Windows, where an append of one line is all the protectio
     fcntl = None  # type: ignore[assignment]
 
 VERSION = 1
+
+_ADD = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+_MEND = "mend the line, or delete it and record that call again"
 
 
 class Asked(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -117,6 +121,10 @@ class _Version(msgspec.Struct):
 class TapeError(Exception):
     """A tape that cannot be read or written; the message names the line."""
 
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(message)
+        self.help = help
+
 
 class TapeFile:
     """A tape on disk, read on as it grows."""
@@ -140,50 +148,51 @@ class TapeFile:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise TapeError(f"the tape {self.path} cannot be read: {error.strerror}") from error
-        for text in added.splitlines(keepends=True):
-            if text.strip():
-                line = self._decoded(text, self._read_lines + 1)
-                self._calls.setdefault(line.asked.key, []).append(line)
-            self._read_lines += 1
-            self._read_bytes += len(text)
+            raise TapeError(f"the tape {self.path} cannot be read: {error.strerror}", "name a file that can be read") from error
+        # All or nothing: a tape with a bad line stays an error, whichever call is asked next.
+        lines = [self._decoded(text, self._read_lines + n) for n, text in enumerate(added.split(b"\n"), 1) if text.strip()]
+        for line in lines:
+            self._calls.setdefault(line.asked.key, []).append(line)
+        self._read_lines += added.count(b"\n")
+        self._read_bytes += len(added)
 
     def open(self) -> None:
         """Make sure that lines can be added."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
+            os.close(os.open(self.path, _ADD, 0o600))
         except OSError as error:
-            raise TapeError(f"the tape {self.path} cannot be written: {error.strerror}") from error
+            raise TapeError(f"the tape {self.path} cannot be written: {error.strerror}", "name a file that can be") from error
 
     def add(self, line: Line) -> None:
         """Write a line, whole or not at all."""
         data = msgspec.json.encode(line) + b"\n"
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            file = os.open(self.path, _ADD, 0o600)
             try:
                 with _locked(file, shared=False):
                     end = os.lseek(file, 0, os.SEEK_END)
-                    if end and os.pread(file, 1, end - 1) != b"\n":
+                    if end and os.lseek(file, end - 1, os.SEEK_SET) >= 0 and os.read(file, 1) != b"\n":
                         data = b"\n" + data
                     if os.write(file, data) < len(data):
                         os.ftruncate(file, end)
-                        raise OSError(28, "no space left on device")
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(file)
         except OSError as error:
-            raise TapeError(f"the tape {self.path} cannot be written: {error.strerror}") from error
+            message = f"the tape {self.path} cannot be written: {error.strerror}; the call was made and is not on it"
+            raise TapeError(message, "make room for it, and record again") from error
 
     def _decoded(self, text: bytes, number: int) -> Line:
         try:
             if (version := msgspec.json.decode(text, type=_Version).tape) > VERSION:
-                raise TapeError(f"{self.path}:{number}: written by a newer mmflow (version {version} of the tape's format)")
+                raise TapeError(f"{self.path}:{number}: this line has version {version} of the format", "update mmflow")
             line = msgspec.json.decode(text, type=Line)
         # Broken UTF-8 in a string is a ValueError, nesting beyond any use a RecursionError.
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise TapeError(f"{self.path}:{number}: this line is no recorded call: {error}") from error
+            raise TapeError(f"{self.path}:{number}: this line is no recorded call: {error}", _MEND) from error
         if (line.reply is None) == (line.failure is None):
-            raise TapeError(f"{self.path}:{number}: a recorded call has either a reply or a failure")
+            raise TapeError(f"{self.path}:{number}: a recorded call has either a reply or a failure", _MEND)
         return line
 
 

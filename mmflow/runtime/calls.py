@@ -1,0 +1,228 @@
+"""The calls of one request: every model that is asked, for whatever purpose, is asked through `Calls.call`."""
+
+import asyncio
+from collections import defaultdict
+from random import Random
+
+import attrs
+
+from mmflow.plan import Flow, Plan
+from mmflow.plugin import Call, CallError, Emit, Model, Provider, Purpose, Reply, Request, Timeouts, Usage
+from mmflow.runtime.cost import Purse, cost_microusd, input_tokens, input_tokens_at_most, output_tokens, usable
+from mmflow.runtime.deadline import Bounds, least
+from mmflow.runtime.events import CallEnded, CallOutcome, CallStarted
+from mmflow.runtime.plugins import Plugins
+from mmflow.runtime.record import Record
+from mmflow.runtime.stream import Pieces, StreamBroken
+from mmflow.units import Duration, text_of
+
+CHARGED = frozenset({"timeout", "5xx", "connect", "protocol", "invalid_output"})
+"""Failures after dispatch for which a provider may still send a bill; the others are refusals."""
+
+
+@attrs.frozen
+class Shared:
+    """What the requests of one executor share. `in_flight` counts the calls under way by model."""
+
+    plan: Plan
+    plugins: Plugins
+    random: Random
+    timeouts: dict[str, Timeouts]
+    in_flight: dict[str, int]
+
+
+class WouldAsk(Exception):
+    """A dry run came to a call."""
+
+    def __init__(self, model: str, path: str) -> None:
+        super().__init__("needs a model call")
+        self.model, self.path = model, path
+
+
+class Calls:
+    """The calls of one request. `cost_microusd` is their sum so far, None once one of them has no known cost."""
+
+    def __init__(self, shared: Shared, flow: Flow, request: Request, record: Record) -> None:
+        self.input_tokens = input_tokens(request.messages, request)
+        self.cost_microusd: int | None = 0
+        self.reached_caller = False
+        self._shared = shared
+        self._flow = flow
+        self._record = record
+        self._purse = None if flow.max_cost_microusd is None else Purse(flow.max_cost_microusd)
+        self._count = 0
+        self._attempts: dict[str, int] = defaultdict(int)
+
+    async def call(
+        self,
+        model: Model,
+        request: Request,
+        path: str,
+        bounds: Bounds,
+        *,
+        max_output_tokens: int | None = None,
+        purpose: Purpose = "answer",
+        emit: Emit | None = None,
+    ) -> Reply:
+        """Ask a model within the bounds and `max_cost`, and write how that began and how it ended.
+
+        Raises `CallError` for whatever the provider does wrong, and `StreamBroken` where the caller had a part of the answer.
+        """
+        started = self._begin(model, path, purpose)
+        most = least(bounds.max_output_tokens, max_output_tokens, model.max_output_tokens)
+        timeouts = self._shared.timeouts[model.name]
+        call = Call(
+            model=model, messages=request.messages, request=request, max_output_tokens=most, purpose=purpose, timeouts=timeouts
+        )
+        pieces = None if emit is None else Pieces(emit, self._record.now)
+        reserved_microusd = 0
+        try:
+            provider = self._shared.plugins.provider(model.provider)
+            reserved_microusd = self._reserve(call)
+            reply = await self._complete(provider, call, bounds, pieces)
+        except CallError as error:
+            begun = pieces is not None and pieces.first_at_s is not None
+            self._end(
+                started, call, "uncertain" if begun or is_charged(error) else "failed", reserved_microusd, pieces, error=error
+            )
+            if begun:
+                raise StreamBroken(error) from error
+            raise
+        except BaseException:
+            # Cancelled, or the caller is gone: what was used is counted, and whatever it was goes on its way.
+            self._end(started, call, "cancelled", reserved_microusd, pieces)
+            raise
+        self.reached_caller = pieces is not None and pieces.first_at_s is not None
+        self._end(started, call, "answered", reserved_microusd, pieces, reply=reply)
+        return reply
+
+    def _begin(self, model: Model, path: str, purpose: Purpose) -> CallStarted:
+        self._count += 1
+        self._attempts[path] += 1
+        started = CallStarted(
+            at_s=self._record.now(),
+            call=self._count,
+            path=path,
+            model=model.name,
+            provider=model.provider,
+            purpose=purpose,
+            attempt=self._attempts[path],
+        )
+        self._record.write(started)
+        return started
+
+    def _reserve(self, call: Call) -> int:
+        """The worst that a call may cost, set aside; 0 where nothing bounds the cost."""
+        if self._purse is None:
+            return 0
+        at_most = input_tokens_at_most(call.messages, call.request)
+        if call.purpose == "answer" and self._flow.max_input_tokens is not None:
+            # More is rejected at the door, and the worst case that `check` shows rests on it.
+            at_most = min(at_most, self._flow.max_input_tokens)
+        return self._purse.reserve(call.model, at_most, call.max_output_tokens)
+
+    async def _complete(self, provider: Provider, call: Call, bounds: Bounds, pieces: Pieces | None) -> Reply:
+        """The provider's reply in time, or a `CallError` without secrets, whatever the plugin does."""
+        name, plugins, own_s = call.model.name, self._shared.plugins, call.timeouts.total_s
+        now = self._record.clock()
+        if now >= bounds.ends_at:
+            message = f"the deadline of {_text(bounds.deadline_s)} was over before `{name}` could be asked"
+            raise CallError("timeout", message, dispatched="no", help="raise `deadline`, or lower the time-outs before it")
+        ends_at, within = bounds.ends_at, f"the deadline of {_text(bounds.deadline_s)}"
+        if own_s is not None and now + own_s < ends_at:
+            ends_at, within = now + own_s, f"its time-out of {_text(own_s)}"
+        timer = asyncio.timeout_at(ends_at)
+        self._shared.in_flight[name] += 1
+        try:
+            async with timer:
+                reply = await provider.complete(call, pieces)
+        except Exception as error:
+            if pieces is not None and pieces.caller_error is not None:
+                raise pieces.caller_error from None
+            if timer.expired():
+                raise CallError("timeout", f"`{name}` did not answer within {within}", dispatched="maybe") from None
+            if isinstance(error, CallError):
+                raise plugins.masked_error(error) from None
+            raise plugins.broke(self._word_of(call), f"broke: {plugins.reason(error)}") from error
+        finally:
+            self._shared.in_flight[name] -= 1
+            if pieces is not None:
+                pieces.closed = True
+        if pieces is not None and pieces.caller_error is not None:
+            raise pieces.caller_error
+        if not (isinstance(reply, Reply) and isinstance(reply.text, str)):
+            raise plugins.broke(self._word_of(call), f"answered with {type(reply).__name__}, not with a Reply that has a text")
+        return reply
+
+    def _word_of(self, call: Call) -> str:
+        return self._shared.plan.providers[call.model.provider].word
+
+    def _end(
+        self,
+        started: CallStarted,
+        call: Call,
+        outcome: CallOutcome,
+        reserved_microusd: int,
+        pieces: Pieces | None,
+        *,
+        reply: Reply | None = None,
+        error: CallError | None = None,
+    ) -> None:
+        """Count what a call used, take its price, and write how it ended."""
+        usage = Usage() if outcome == "failed" else usable(reply) if reply is not None else None
+        if estimated := usage is None:
+            read = self.input_tokens if call.purpose == "answer" else input_tokens(call.messages)
+            wrote = output_tokens(reply.text, reply.tool_calls) if reply else output_tokens(pieces.text if pieces else "")
+            usage = Usage(input_tokens=read, output_tokens=wrote)
+        cost = 0 if outcome == "failed" else cost_microusd(usage, call.model.prices)
+        if self._purse is not None and outcome in ("answered", "failed"):
+            self._purse.settle(reserved_microusd, cost or 0)
+        self.cost_microusd = None if self.cost_microusd is None or cost is None else self.cost_microusd + cost
+        ended = CallEnded(
+            at_s=self._record.now(),
+            call=started.call,
+            path=started.path,
+            model=started.model,
+            provider=started.provider,
+            purpose=started.purpose,
+            attempt=started.attempt,
+            outcome=outcome,
+            started_at_s=started.at_s,
+            first_token_at_s=pieces.first_at_s if pieces else None,
+            usage=usage,
+            estimated=estimated,
+            cost_microusd=cost,
+            error_class=error.error_class if error else None,
+            message=error.message if error else None,
+            help=error.help if error else None,
+            served_model=reply.served_model if reply else None,
+            request_id=reply.request_id if reply else None,
+            simulated=reply.simulated if reply else False,
+        )
+        self._record.write(ended)
+
+
+class NoCalls(Calls):
+    """The calls of a dry run: the first that would be made ends it."""
+
+    async def call(
+        self,
+        model: Model,
+        request: Request,
+        path: str,
+        bounds: Bounds,
+        *,
+        max_output_tokens: int | None = None,
+        purpose: Purpose = "answer",
+        emit: Emit | None = None,
+    ) -> Reply:
+        raise WouldAsk(model.name, path)
+
+
+def is_charged(error: CallError) -> bool:
+    """Whether a provider may send a bill for a call that failed."""
+    return error.dispatched == "maybe" or (error.dispatched == "yes" and error.error_class in CHARGED)
+
+
+def _text(seconds: float) -> str:
+    return text_of(Duration(seconds))

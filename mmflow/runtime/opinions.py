@@ -1,0 +1,82 @@
+"""What classifiers and scorers say of a request and its answers. Whatever goes wrong with one means that it is unsure."""
+
+import asyncio
+from collections.abc import Sequence
+
+from mmflow.plugin import Ask, CallError, Message, ModelName, Purpose, Reply, Request
+from mmflow.runtime.calls import Calls, Shared, WouldAsk
+from mmflow.runtime.deadline import Bounds
+from mmflow.runtime.events import Scored, SignalRead
+from mmflow.runtime.record import Record
+from mmflow.runtime.signals import Signal, signal_of, text_for, unsure
+
+
+class Opinions:
+    """Asks the classifiers and the scorers of a plan about one request."""
+
+    def __init__(self, shared: Shared, flow: str, request: Request, calls: Calls, record: Record) -> None:
+        self._shared = shared
+        self._flow = flow
+        self._request = request
+        self._calls = calls
+        self._record = record
+
+    async def signal(self, name: str, bounds: Bounds) -> Signal:
+        """A classifier's signal."""
+        declared = self._shared.plan.classifiers[name]
+        started_at_s = self._record.now()
+        timer = asyncio.timeout_at(min(bounds.ends_at, self._record.clock() + declared.timeout_s))
+        try:
+            plugin = self._shared.plugins.classifier(name)
+            ask = self._ask("classify", f"{self._flow}/{name}", bounds)
+            async with timer:
+                guess = await plugin.classify(text_for(declared, self._request), ask)
+            signal = signal_of(declared, guess)
+        except WouldAsk as error:
+            signal = unsure(declared, str(error))
+        except Exception as error:  # noqa: BLE001 - the contract: any exception of a classifier means unsure
+            signal = unsure(declared, "timed out" if timer.expired() else f"failed: {self._shared.plugins.reason(error)}")
+        read = SignalRead(
+            at_s=self._record.now(),
+            signal=name,
+            label=signal.label,
+            guess=signal.guess,
+            confidence=signal.confidence,
+            unsure=signal.unsure,
+            started_at_s=started_at_s,
+        )
+        self._record.write(read)
+        return signal
+
+    async def score(self, name: str, path: str, bounds: Bounds, reply: Reply) -> float | None:
+        """A scorer's score of an answer; None where it has none."""
+        timer = asyncio.timeout_at(bounds.ends_at)
+        score: float | None = None
+        message: str | None = None
+        try:
+            plugin = self._shared.plugins.scorer(name)
+            ask = self._ask("judge", f"{path}/{name}", bounds)
+            async with timer:
+                found = await plugin.score(self._request, reply, ask)
+            if isinstance(found, int | float) and 0 <= found <= 1:
+                score = float(found)
+            else:
+                message = f"answered {found!r:.40}, which is not a score from 0 to 1"
+        except Exception as error:  # noqa: BLE001 - the contract: any exception of a scorer means that there is no score
+            message = "timed out" if timer.expired() else f"failed: {self._shared.plugins.reason(error)}"
+        self._record.write(Scored(at_s=self._record.now(), path=path, scorer=name, score=score, message=message))
+        return score
+
+    def _ask(self, purpose: Purpose, path: str, bounds: Bounds) -> Ask:
+        """How a plugin asks a model on behalf of this request."""
+
+        async def ask(model: ModelName, messages: Sequence[Message], *, max_output_tokens: int) -> Reply:
+            if (declared := self._shared.plan.models.get(model)) is None:
+                raise CallError("protocol", f"there is no model `{model}`", dispatched="no")
+            request = Request(messages=tuple(messages))
+            whose = Bounds(bounds.ends_at, bounds.deadline_s)
+            return await self._calls.call(
+                declared, request, f"{path}/{model}", whose, max_output_tokens=max_output_tokens, purpose=purpose
+            )
+
+        return ask
