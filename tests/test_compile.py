@@ -135,3 +135,10 @@ def test_a_saved_plan_runs_without_lark(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env={"PATH": ""})
     assert (done.returncode, done.stdout.strip()) == (0, "small"), done.stderr
+
+
+def test_the_text_of_a_condition_shows_the_value_of_a_let() -> None:
+    text = FILE.replace("accept = long >= 0.5", "accept = long >= bar").replace("provider own", "let bar = 0.75\nprovider own")
+    answer = plan_of(text).steps["answer"]
+    assert isinstance(answer, Cascade)
+    assert answer.text == "long >= 0.75"

@@ -119,6 +119,12 @@ async def test_a_refusal_is_a_filtered_answer(provider: Provider, upstream: Upst
     assert (reply.text, reply.finish) == ("I will not.", "content_filter")
 
 
+@pytest.mark.parametrize("text", ["", None])
+async def test_an_answer_that_a_filter_kept_back_is_an_error(provider: Provider, upstream: Upstream, text: str | None) -> None:
+    upstream.bodies["m"] = chat(text, finish="content_filter")
+    assert (await fault(provider, call("m"))).error_class == "content_filter"
+
+
 async def test_an_answer_in_parts_is_joined_and_thoughts_are_left_out(provider: Provider, upstream: Upstream) -> None:
     parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     upstream.bodies["m"] = chat(parts)  # type: ignore[arg-type]

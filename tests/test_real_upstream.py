@@ -68,11 +68,12 @@ def test_the_answer_comes_with_the_servers_own_figures(file: Path) -> None:
     report = json.loads(run(str(file), "Where is the tower?", "--json", LLAMA_KEY=KEY).stdout)
     assert len(report["answer"].split()) == 24
     (call,) = report["calls"]
-    assert (call["outcome"], call["model"], call["served_model"]) == ("answered", "tiny", "tiny")
-    assert call["usage"]["output_tokens"] == 24
-    assert not call.get("estimated")
-    assert call["cost_microusd"] == report["cost_microusd"]
-    assert not call.get("simulated")
+    assert (call["outcome"], call["model"], call["served_model"]) == ("served", "tiny", "tiny")
+    assert (call["estimated"], call["simulated"]) == (False, False)
+    tokens = call["tokens"]
+    assert tokens["output"] == 24
+    assert tokens["input"] + tokens["cached_input"] > 30
+    assert report["cost_microusd"] == tokens["input"] + tokens["cached_input"] + 2 * tokens["output"]
 
 
 def test_a_stream_is_the_whole_answer_in_pieces(file: Path) -> None:
@@ -98,9 +99,9 @@ def test_the_quickstart_answers_from_a_live_server_with_no_change_of_the_file(ll
     arguments = [str(ROOT / "workflows" / "quickstart.mmf"), "How do I reset my password?", "--json"]
     simulated = json.loads(run(*arguments).stdout)
     live = json.loads(run(*arguments, OPENAI_API_KEY=KEY, OPENAI_BASE_URL=f"{llama}/v1").stdout)
-    assert [call["simulated"] for call in simulated["calls"]] == [True] * len(simulated["calls"])
+    assert simulated["simulated"]
+    assert not any(call["simulated"] for call in live["calls"])
     assert {call["served_model"] for call in live["calls"]} == {"tiny"}
-    assert not any(call.get("simulated") for call in live["calls"])
     assert live["answer"]
     assert live["answer"] != simulated["answer"]
 
@@ -114,8 +115,7 @@ def test_a_wrong_key_is_refused_and_not_shown(file: Path) -> None:
 
 def test_a_prompt_over_the_models_window_is_named_as_such(file: Path) -> None:
     done = run(str(file), "tower " * 1000, "--json", code=1, LLAMA_KEY=KEY)
-    (call,) = json.loads(done.stdout)["calls"]
-    assert call["error_class"] == "context_overflow"
+    assert json.loads(done.stdout)["error"]["class"] == "context_overflow"
 
 
 def test_nobody_listens(tmp_path: Path) -> None:

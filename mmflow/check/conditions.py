@@ -1,5 +1,6 @@
 """Conditions as written to the plan's tests: total, two-valued, over labels, scores and the request alone."""
 
+from collections.abc import Iterator
 from typing import get_args
 
 from mmflow.check import labels, names, types
@@ -42,6 +43,30 @@ def lower(expr: nodes.Expr, scope: Scope, *, scores: bool = False) -> Test | Non
             return None
         case _:
             return _bare(expanded, scope, scores)
+
+
+def text_of(expr: nodes.Expr, scope: Scope) -> str:
+    """A condition on one line, as written but for the names of lets, which give way to their values."""
+    text, start = expr.span.text, expr.span.start
+    for ref in sorted(_refs(expr), key=lambda ref: ref.span.start, reverse=True):
+        if ref.name in scope.lets and (value := scope.expand(ref)) is not None:
+            text = text[: ref.span.start - start] + value.span.text + text[ref.span.end - start :]
+    return " ".join(text.split())
+
+
+def _refs(expr: nodes.Expr) -> Iterator[nodes.Ref]:
+    match expr:
+        case nodes.Ref():
+            yield expr
+        case nodes.And(operands=operands) | nodes.Or(operands=operands) | nodes.List(items=operands):
+            for each in operands:
+                yield from _refs(each)
+        case nodes.Not(operand=operand):
+            yield from _refs(operand)
+        case nodes.Compare(first=first, rest=rest):
+            yield from _refs(first)
+            for _, right in rest:
+                yield from _refs(right)
 
 
 def _bare(expr: nodes.Expr, scope: Scope, scores: bool) -> Test | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from mmflow.check import labels, names, types
-from mmflow.check.conditions import lower
+from mmflow.check.conditions import lower, text_of
 from mmflow.check.kinds import KINDS, ClassifyFields, Condition, Kind, Labels
 from mmflow.check.program import Arm, Declaration, OptionWord, Program
 from mmflow.check.scope import Scope
@@ -272,7 +272,7 @@ def _arm(kind: Kind, item: nodes.When | nodes.Else | nodes.Share, owner: str, sc
     match item:
         case nodes.When(condition=expr):
             test = lower(expr, scope)
-            condition = Condition(test, " ".join(expr.span.text.split())) if test is not None else None
+            condition = Condition(test, text_of(expr, scope)) if test is not None else None
             if condition is None:
                 return None
         case nodes.Share(share=quantity):

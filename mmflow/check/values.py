@@ -6,7 +6,7 @@ from typing import Any, get_args
 import attrs
 
 from mmflow.check import names, types
-from mmflow.check.conditions import lower, request_field
+from mmflow.check.conditions import lower, request_field, text_of
 from mmflow.check.kinds import Condition, ErrorName, Labels, PickName, Reading, RequestField, Target, WithFields
 from mmflow.check.scope import Scope, path_of
 from mmflow.diagnostics import Note
@@ -378,7 +378,7 @@ def _labels(expr: nodes.Expr, scope: Scope) -> Labels | None:
 
 def _condition(expr: nodes.Expr, scope: Scope) -> Condition | None:
     test = lower(expr, scope, scores=True)
-    return Condition(test, " ".join(expr.span.text.split())) if test is not None else None
+    return Condition(test, text_of(expr, scope)) if test is not None else None
 
 
 def _request_field(expr: nodes.Expr, scope: Scope) -> RequestField | None:

@@ -1,5 +1,6 @@
 """The entry point: runs a command and turns whatever ends it into an exit code."""
 
+import io
 import os
 import sys
 
@@ -38,6 +39,9 @@ def _run(arguments: list[str]) -> int:
         print(f"mmflow {__version__}")
         return 0
     from mmflow.cli.group import dispatch
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an answer is not lost to a locale that cannot write it
 
     return dispatch(arguments)
 

@@ -14,6 +14,7 @@ from mmflow.diagnostics import did_you_mean
 from mmflow.options import Field, RecordOf, fields_of
 from mmflow.plugin import PickWord, Word
 from mmflow.registry import KINDS, USE, Plugin, Registry
+from mmflow.registry.entry_points import EntryPoint
 from mmflow.registry.loading import NOUN
 from mmflow.units import text_of
 from mmflow.vocabulary import WordError, WordKind
@@ -39,31 +40,20 @@ def command(context: click.Context, json: bool) -> int:
 def show(word: str) -> None:
     """Show what a word accepts: its fields, their types, defaults and meaning."""
     registry = Registry.installed()
-    found: dict[WordKind, Word] = {}
-    refused: list[WordError] = []
-    for kind in KINDS:
-        try:
-            found[kind] = registry.find(kind, word)
-        except WordError as error:
-            refused.append(error)
-    if not found:
-        raise _refusal(word, refused, registry)
-    described = []
-    for kind, each in found.items():
-        entry = registry.origin(kind, word)
-        described.append(_described(kind, word, each, f"{entry.distribution} {entry.version}"))
-    click.echo("\n\n".join(described))
+    try:
+        kinds = registry.kinds(word)
+    except WordError as error:
+        raise Failure(error.message, error.help) from error
+    if not kinds:
+        raise _unknown(word, registry)
+    click.echo("\n\n".join(_described(kind, word, registry.find(kind, word), registry.origin(kind, word)) for kind in kinds))
 
 
-def _refusal(word: str, refused: list[WordError], registry: Registry) -> Failure:
-    for error in refused:
-        if error.reason != "unknown":
-            return Failure(error.message, error.help)
+def _unknown(word: str, registry: Registry) -> WrongUse:
     names = sorted({path for plugin in registry.plugins() for paths in plugin.words.values() for path in paths})
     near = did_you_mean(word, names)
-    within = [name for name in names if name.startswith(f"{word}.")]
     help = f"did you mean `{near}`?" if near else "`mmflow plugins` lists them"
-    if within:
+    if within := [name for name in names if name.startswith(f"{word}.")]:
         help = f"its plugin brings {', '.join(f'`{name}`' for name in within)}"
     return WrongUse(f"no installed plugin brings a word `{word}`", help)
 
@@ -107,8 +97,8 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
 # ---- one word -----------------------------------------------------------------------------------------------------------------
 
 
-def _described(kind: WordKind, path: str, word: Word, distribution: str) -> str:
-    lines = [f"{path}: a {NOUN[kind]} of {distribution}", "", f"    {USE[kind].format(path)}", ""]
+def _described(kind: WordKind, path: str, word: Word, origin: EntryPoint) -> str:
+    lines = [f"{path}: a {NOUN[kind]} of {origin.distribution} {origin.version}", "", f"    {USE[kind].format(path)}", ""]
     if isinstance(word, PickWord):
         return "\n".join([*lines, one_line(word.doc)])
     doc = (word.options.__doc__ or "").strip().partition("\n\n")[0]

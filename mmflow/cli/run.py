@@ -15,7 +15,7 @@ from mmflow.cli.suggest import flows
 from mmflow.cli.terminal import is_terminal, remark, say, say_lines, write_bytes
 from mmflow.cli.workflow import Workflow, flow_of, load
 from mmflow.options import MissingSecret, Surroundings, build
-from mmflow.plugin import Delta, ProviderWord, Request
+from mmflow.plugin import Delta, ErrorClass, ProviderWord, Request
 from mmflow.registry import Registry
 from mmflow.report import summary
 from mmflow.report import trace as told
@@ -74,9 +74,8 @@ def command(
             say_lines(told(events))
     for note in _notes(workflow, result):
         remark(note)
-    ended = result.ended
-    if ended.outcome not in ("served", "decided"):
-        raise Failure(ended.message or f"the request was {ended.outcome}", ended.help)
+    if result.ended.outcome not in ("served", "decided"):
+        raise _failure(result)
 
 
 async def _result(workflow: Workflow, flow: str, request: Request, streams: bool, dry_run: bool, events: list[Event]) -> Result:
@@ -134,7 +133,25 @@ def _is_whole(events: list[Event]) -> bool:
     return bool(events) and isinstance(events[-1], RequestEnded)
 
 
-# ---- what is worth knowing of an answer -----------------------------------------------------------------------------------
+# ---- what is worth knowing of a run ---------------------------------------------------------------------------------------
+
+_WHAT_TO_DO: dict[ErrorClass, str] = {
+    "timeout": "give the provider more time (`timeout`, or `deadline` of the flow), or add a fallback on `timeout`",
+    "connect": "check the provider's `url` and that its server runs, or add a fallback on `connect`",
+    "protocol": "check that the provider's `url` leads to the API itself, or add a fallback on `protocol`",
+    "5xx": "the provider has trouble: add a fallback on `5xx`, or try again later",
+    "4xx": "check the model's `id` and the parameters of the request",
+}
+
+
+def _failure(result: Result) -> Failure:
+    """Why there is no answer, with the model that failed last where it is to blame."""
+    ended = result.ended
+    message = ended.message or f"the request was {ended.outcome}"
+    last = next((each for each in reversed(result.events) if isinstance(each, CallEnded)), None)
+    if last is not None and last.message == ended.message:
+        message = f"no answer from `{last.model}`: {message}"
+    return Failure(message, ended.help or (_WHAT_TO_DO.get(ended.error_class) if ended.error_class else None))
 
 
 def _notes(workflow: Workflow, result: Result) -> Iterator[str]:

@@ -106,6 +106,13 @@ class Registry:
         """The distribution and version that a word comes from. Raises `WordError`."""
         return self._owner(kind, word).entry
 
+    def kinds(self, word: str) -> tuple[WordKind, ...]:
+        """The kinds of which there is such a word: none where it is unknown. Imports only the plugins whose name fits.
+
+        Raises `WordError` where its plugin is broken or has two owners.
+        """
+        return tuple(kind for kind in KINDS if self._claimant(kind, word))
+
     def known(self, kind: WordKind) -> tuple[str, ...]:
         """Every word of the kind that can be used, sorted; imports every plugin."""
         paths = {path for each in self._usable() for of, path in _paths(each) if of == kind}
@@ -116,18 +123,28 @@ class Registry:
         return tuple(self._described(owner, owners) for _, owners in sorted(self._owners.items()) for owner in owners)
 
     def _owner(self, kind: WordKind, word: str) -> _Owner:
-        claims = [(owners, name) for plugin, name in _candidates(word) if (owners := self._owners.get(plugin))]
+        owner = self._claimant(kind, word)
+        if owner is None:
+            raise self._unknown(kind, word)
+        return owner
+
+    def _claimant(self, kind: WordKind, word: str) -> _Owner | None:
+        claims = self._claims(word)
         having = [owners[0] for owners, name in claims if len(owners) == 1 and (kind, name) in owners[0].words]
-        if len(having) == 1:
-            return having[0]
-        if having:
+        if len(having) > 1:
             raise _two_owners(word, having)
+        if having:
+            return having[0]
         for owners, _ in claims:
             if len(owners) > 1:
                 raise _two_owners(owners[0].entry.name, owners)
             if isinstance(owners[0].contents, BrokenPlugin):
                 raise _broken(owners[0], owners[0].contents)
-        raise self._unknown(kind, word, [owners[0] for owners, _ in claims])
+        return None
+
+    def _claims(self, word: str) -> list[tuple[list[_Owner], str]]:
+        """The owners of the plugins that a path may belong to, with the word's name in each."""
+        return [(owners, name) for plugin, name in _candidates(word) if (owners := self._owners.get(plugin))]
 
     def _usable(self) -> list[_Owner]:
         return [owners[0] for owners in self._owners.values() if len(owners) == 1]
@@ -156,7 +173,7 @@ class Registry:
         status: Literal["broken", "ambiguous"] = "ambiguous" if len(owners) > 1 else "broken"
         return attrs.evolve(plugin, status=status, problem=problem.message, help=problem.help, where=where)
 
-    def _unknown(self, kind: WordKind, word: str, claimed: list[_Owner]) -> WordError:
+    def _unknown(self, kind: WordKind, word: str) -> WordError:
         noun = NOUN[kind]
         for other in KINDS:
             if other != kind and word in self.known(other):
@@ -167,8 +184,8 @@ class Registry:
         repeated = prefix.rpartition(".")[2] == name and prefix in known
         meant = prefix if repeated else did_you_mean(word, known)
         suggestion = f"did you mean `{meant}`?" if meant else None
-        if claimed:
-            owner = claimed[0]
+        if claims := self._claims(word):
+            owner = claims[0][0][0]
             brought = ", ".join(f"`{path}` (a {NOUN[of]})" for of, path in sorted(_paths(owner))) or "no word"
             missing = f"the plugin `{owner.entry.name}` ({owner}) has no {noun} `{word}`"
             return WordError("unknown", missing, suggestion or f"it brings {brought}")

@@ -149,7 +149,7 @@ def _string_end(tokens: Tokens, start: int, end: int) -> int:
 
 
 def _string_before_text(text: str, start: int, end: int) -> int:
-    """Where a string was meant to end that took the first quote of a `"""` for its own."""
+    """Where a string was meant to end that took the first quote of a text for its own."""
     return start + len(text[start : end - 1].rstrip().removesuffix("->").rstrip())
 
 

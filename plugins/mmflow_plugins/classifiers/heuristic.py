@@ -9,7 +9,7 @@ half a band's width away from it (for the first and last band, towards their out
 | base                                                                         | −2.9                           |
 | length: tokens, as bytes that are not spaces ÷ 4                             | 0.6 × log2(1 + tokens ÷ 10)    |
 | demanding words found, different ones (prove, design, debug, beweise, 证明…) | 1.2 each, at most 4            |
-| working words found, different ones (write, explain, function, schreib, 写…) | 0.7 each, at most 3            |
+| working words found, different ones (write, explain, function, schreib, 写…) | 0.6 each, at most 2            |
 | linking words found, different ones (must, unless, then, dann, 如果…)        | 0.35 each, at most 4           |
 | questions after the first                                                    | 0.5 each, at most 3            |
 | sentences after the second                                                   | 0.15 each, at most 8           |
@@ -88,12 +88,11 @@ _QUESTION = re.compile(r"[?？؟⁇]")
 _SENTENCE = re.compile(r"[.!?…](?=\s|$)|[。！？؟।]")
 _CLAUSE = re.compile(r"[,;:](?=\s)|[，、；：،؛]")
 _POINT = re.compile(r"^[ \t]{0,8}(?:[-*•–]|\(?(?:\d{1,2}|[a-z])[.)])[ \t]{1,8}\S", re.MULTILINE)
-_CODE = re.compile(
-    r"```|`[^`\n]{3,80}`|^Traceback |^[ \t]{1,8}at \S{1,200}\(|\bException\b|\w\(\)|[{};]$|=>|->|!==?|===?|&&|\|\||</\w"
-    r"|\bdef \w|\bclass \w{1,80}[:({]|\bSELECT\b.{1,100}\bFROM\b|#include",
-    re.MULTILINE,
+_CODE = (
+    r"(?m)```|`[^`\n]{3,80}`|^Traceback |^[ \t]{1,8}at \S{1,200}\(|\bException\b|\w\(\)|[{};]$|=>|->|!==?|===?|&&|\|\||</\w"
+    r"|\bdef \w|\bclass \w{1,80}[:({]|\bSELECT\b.{1,100}\bFROM\b|#include"
 )
-_MATHS = re.compile(
+_MATHS = (
     r"[∀∃∑∏∫√∂∇∈∉⊂⊆∪∩≤≥≠≈≡∞±×÷⇒⇔ℝℕℤℚℂ]|\\[a-zA-Z]{2,12}[{( ^_]|\$[^$\n]{0,80}[\\^_=][^$\n]{0,80}\$"
     r"|\w ?\^ ?[\w({]|\b[a-z] ?[-+*/=] ?\d"
 )
@@ -137,7 +136,7 @@ class Features:
             -2.9
             + 0.6 * math.log2(1 + self.tokens / 10)
             + 1.2 * min(self.demanding, 4)
-            + 0.7 * min(self.working, 3)
+            + 0.6 * min(self.working, 2)
             + 0.35 * min(self.linking, 4)
             + 0.5 * min(max(self.questions - 1, 0), 3)
             + 0.15 * min(max(self.sentences - 2, 0), 8)
@@ -164,17 +163,27 @@ class Heuristic:
     async def classify(self, text: str, ask: Ask) -> Guess:
         """The label of the band, and how far from its edges the score lies."""
         score = features(text).score
-        band = sum(score >= edge for edge in self._edges[1:-1])
+        return Guess(self._labels[self._band(score)], self.confidence(score))
+
+    def confidence(self, score: float) -> float:
+        """0.5 at an edge between two bands, 1.0 from half a band's width away from it."""
+        band = self._band(score)
         low, high = self._edges[band], self._edges[band + 1]
-        inner = [abs(score - edge) for edge, inside in ((low, band > 0), (high, band < len(self._labels) - 1)) if inside]
-        return Guess(self._labels[band], min(0.5 + min(inner, default=1.0) / (high - low), 1.0))
+        # 0 and 1 are the ends of the scale, not edges to doubt.
+        to_low = score - low if band > 0 else 1.0
+        to_high = high - score if band < len(self._labels) - 1 else 1.0
+        return min(0.5 + min(to_low, to_high) / (high - low), 1.0)
+
+    def _band(self, score: float) -> int:
+        return sum(score >= edge for edge in self._edges[1:-1])
 
 
 def features(text: str) -> Features:
     """Count what the table of this module lists."""
     if len(text) > MAX_CHARS:
         text = f"{text[: MAX_CHARS // 2]}\n{text[-MAX_CHARS // 2 :]}"
-    demanding, working, linking = (len({found.strip().lower() for found in words.find_all(text)}) for words in _words())
+    *lists, code, mathematics = _patterns()
+    demanding, working, linking = (len({found.strip().lower() for found in words.find_all(text)}) for words in lists)
     return Features(
         tokens=-(-len("".join(text.split()).encode("utf-8", "replace")) // 4),
         demanding=demanding,
@@ -184,25 +193,23 @@ def features(text: str) -> Features:
         sentences=len(_SENTENCE.findall(text)),
         clauses=len(_CLAUSE.findall(text)),
         points=len(_POINT.findall(text)),
-        code=_CODE.search(text) is not None,
-        mathematics=_MATHS.search(text) is not None,
+        code=code.matches(text),
+        mathematics=mathematics.matches(text),
         numbers=len(set(_NUMBER.findall(text))),
     )
 
 
 @cache
-def _words() -> tuple[CompiledPattern, ...]:
-    """Patterns of the demanding, the working and the linking words."""
+def _patterns() -> tuple[CompiledPattern, ...]:
+    """Patterns of the demanding, the working and the linking words, of code, and of mathematics."""
     stem, word = r"(?:\A|[^\pL\pM\pN])(?:{})|{}", r"(?:\A|[^\pL\pM\pN])(?:{})(?:[^\pL\pM\pN]|\z)|{}"
     lists = (
         (stem, _DEMANDING, _DEMANDING_ANYWHERE),
         (stem, _WORKING, _WORKING_ANYWHERE),
         (word, _LINKING, _LINKING_ANYWHERE),
     )
-    return tuple(
-        compile_pattern(form.format("|".join(spaced.split()), "|".join(anywhere.split())), ignore_case=True)
-        for form, spaced, anywhere in lists
-    )
+    words = (form.format("|".join(spaced.split()), "|".join(anywhere.split())) for form, spaced, anywhere in lists)
+    return *(compile_pattern(each, ignore_case=True) for each in words), compile_pattern(_CODE), compile_pattern(_MATHS)
 
 
 def _make(options: HeuristicOptions, labels: tuple[str, ...], host: Host) -> Heuristic:

@@ -25,7 +25,7 @@ from mmflow.plugin import (
     options,
 )
 from mmflow_plugins.providers.anthropic_messages import body_of
-from mmflow_plugins.providers.wire import decoded, error_in, error_of, refused, server_url, tokens, whole_delta
+from mmflow_plugins.providers.wire import decoded, error_in, error_of, refused, server_url, tokens, whole_delta, withheld
 
 
 @options
@@ -203,10 +203,13 @@ class _Gathered:
             raise CallError("protocol", "the stream ended before the answer was complete")
         calls = self._calls.values()
         text = "".join(self._text)
+        finish = _FINISHES.get(self._stop_reason, "stop")
+        if finish == "content_filter" and not text and not calls:
+            raise withheld()
         return Reply(
             text=text,
             tool_calls=tuple(ToolCall(call["id"], Function(call["name"], call["arguments"] or "{}")) for call in calls),
-            finish=_FINISHES.get(self._stop_reason, "stop"),
+            finish=finish,
             usage=_usage(self._usage, spoke=bool(text or calls)),
             served_model=self._model,
             request_id=self._request_id,

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from mmflow.plugin import Call, CallError, Delta, Emit, Finish, Function, Http, Message, Reply, Secret, ToolCall, Usage
-from mmflow_plugins.providers.wire import decoded, error_in, error_of, readable, refused, tokens, whole_delta
+from mmflow_plugins.providers.wire import decoded, error_in, error_of, readable, refused, tokens, whole_delta, withheld
 
 _FINISHES: dict[str, Finish] = {
     "length": "length",
@@ -223,11 +223,13 @@ class _Gathered:
             ToolCall(call["id"] or f"call_{number}", Function(call["name"], call["arguments"] or "{}"))
             for number, call in enumerate(self._calls)
         )
-        finish = _FINISHES.get(self._finish or "", "tool_calls" if calls else "stop")
+        finish = "content_filter" if self._refused else _FINISHES.get(self._finish or "", "tool_calls" if calls else "stop")
+        if finish == "content_filter" and not text and not calls:
+            raise withheld()
         return Reply(
             text=text,
             tool_calls=calls,
-            finish="content_filter" if self._refused else finish,
+            finish=finish,
             usage=_usage(self._usage, spoke=bool(text or calls)),
             served_model=self._model,
             request_id=self._request_id,

@@ -64,6 +64,11 @@ def tokens(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= _TOKENS_LIMIT else None
 
 
+def withheld() -> CallError:
+    """The error of an answer that a filter kept back whole; one that says something is a reply that ends in `content_filter`."""
+    return CallError("content_filter", "the provider's filter kept the answer back")
+
+
 def whole_delta(reply: Reply) -> Delta:
     """A whole answer as the one piece of a stream."""
     chunks = tuple({"index": index, **msgspec.to_builtins(call)} for index, call in enumerate(reply.tool_calls))
