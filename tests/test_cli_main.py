@@ -149,7 +149,7 @@ def test_a_full_disk_is_told() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run([sys.executable, "-m", "mmflow", "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
-    assert done.stderr == "error: cannot write the output: No space left on device\n"
+    assert done.stderr == "error: cannot write the output: no space left on device\n"
 
 
 def test_ctrl_c_is_silent(mmflow: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +177,11 @@ def test_completion_prints_a_script(mmflow: Shell, shell: str) -> None:
     assert f"_MMFLOW_COMPLETE={shell}_complete" in done.out
 
 
+def test_completion_works_beside_a_broken_configuration(mmflow: Shell) -> None:
+    mmflow.write("mmflow.toml", "[nonsense")
+    assert mmflow("completion", "bash").code == 0
+
+
 def test_the_shell_of_the_user_is_the_default(mmflow: Shell) -> None:
     mmflow.environ["SHELL"] = "/usr/bin/zsh"
     assert mmflow("completion").out == mmflow("completion", "zsh").out
@@ -184,9 +189,24 @@ def test_the_shell_of_the_user_is_the_default(mmflow: Shell) -> None:
     assert mmflow("completion").code == WRONG_USE
 
 
-def test_the_script_gets_its_answers(mmflow: Shell) -> None:
-    environ = {**mmflow.environ, "_MMFLOW_COMPLETE": "bash_complete", "COMP_WORDS": "mmflow co", "COMP_CWORD": "1"}
-    assert python("-m", "mmflow", env=environ).stdout == "plain,completion\n"
+@pytest.mark.parametrize(
+    ("typed", "suggested"),
+    [
+        ("mmflow co", ["plain,completion"]),
+        ("mmflow check --format s", ["plain,sarif"]),
+        ("mmflow explain unknown-na", ["plain,unknown-name"]),
+        ("mmflow run support.mmf --flow tr", ["plain,triage"]),
+        ("mmflow run support.mmf --set da", ["plain,daily="]),
+        ("mmflow run missing.mmf --flow tr", []),
+        ("mmflow run s", ["file,s"]),
+    ],
+)
+def test_the_script_gets_its_answers(mmflow: Shell, capsys: pytest.CaptureFixture[str], typed: str, suggested: list[str]) -> None:
+    mmflow.write("support.mmf", "mmflow 1\nparam daily = $5\nflow triage { else -> }\nflow other { }\n")
+    mmflow.environ |= {"_MMFLOW_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    with pytest.raises(SystemExit):
+        mmflow()
+    assert capsys.readouterr().out.split() == suggested
 
 
 # ---- init -----------------------------------------------------------------------------------------------------------------

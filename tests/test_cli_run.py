@@ -140,13 +140,14 @@ def test_the_flow_is_named_by_flag_or_by_the_model_of_the_request(mmflow: Shell,
 
 
 def test_params_are_set_by_every_source_at_once(mmflow: Shell) -> None:
-    params = "\n".join(f'param {name} = "x"' for name in "abc")
+    declared = "\n".join(f'param {name} = "x"' for name in "abc")
     arms = "\n".join(f"  when request.user == {name} -> small" for name in "abc")
-    mmflow.write("p.mmf", SIM.partition("\nflow")[0] + f"\n{params}\nflow main {{\n{arms}\n  else -> large\n}}\n")
+    mmflow.write("p.mmf", SIM.partition("\nflow")[0] + f"\n{declared}\nflow main {{\n{arms}\n  else -> large\n}}\n")
     mmflow.write("mmflow.toml", '[plan.set]\na = "file"\nb = "file"\nc = "file"\n')
     mmflow.environ["MMFLOW_PLAN_SET"] = "b=variable 'c=a variable'"
     done = mmflow("plan", "p.mmf", "--json", "--set", "c=flag")
-    assert json.loads(done.out)["params"] == {"a": "file", "b": "variable", "c": "flag"}
+    params = json.loads(done.out)["params"]
+    assert {name: params[name] for name in "abc"} == {"a": "file", "b": "variable", "c": "flag"}
 
 
 def test_a_saved_plan_runs_like_its_workflow(mmflow: Shell, file: str) -> None:
@@ -351,6 +352,11 @@ def test_a_locale_without_unicode_is_no_obstacle(mmflow: Shell, upstream: Upstre
     assert text.startswith(b"Gr\\xfc\\xdfe, ")
     document, _ = process(mmflow, "run", file, "Hello", "--json").communicate(timeout=60)
     assert json.loads(document)["answer"] == TEXT
+
+
+def test_a_machine_without_uvloop_answers_too(mmflow: Shell, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert mmflow("run", file, "Hello").code == 0
 
 
 def test_what_init_writes_runs_at_once(mmflow: Shell) -> None:

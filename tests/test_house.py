@@ -74,7 +74,9 @@ def test_a_broad_except_is_recognised() -> None:
 
 def test_nothing_leans_on_the_machine_that_it_was_written_on() -> None:
     outside = re.compile("|".join([r"\.\./" + "shared", "/" + r"work\b", "/" + r"root\b"]))
-    texts = files("mmflow/**/*", "plugins/**/*", "grammars/*", "workflows/**/*", "tests/**/*", "benchmarks/*", ".ci/*", "*.*")
+    texts = files(
+        "mmflow/**/*", "plugins/**/*", "grammars/*", "workflows/**/*", "tests/**/*", "benchmarks/*", ".ci/*", "*.md", "*.toml"
+    )
     assert [name(path) for path in texts if outside.search(path.read_text(errors="replace"))] == []
 
 
@@ -134,6 +136,21 @@ def test_a_command_of_the_readme_runs(command: str, reader: Path) -> None:
     done = subprocess.run(command, shell=True, cwd=reader, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_first_command_prints_what_the_readme_shows(reader: Path) -> None:
+    command = next(line for line in "".join(blocks("sh")).splitlines() if "quickstart.mmf" in line).partition(
+        ".venv/bin/mmflow "
+    )[2]
+    done = subprocess.run(f"mmflow {command}", shell=True, cwd=reader, env=environment(), capture_output=True, text=True)
+    (shown,) = blocks("text")
+
+    def shape(text: str) -> list[list[str]]:
+        return [re.sub(r"\d+(\.\d+)?", "#", line.partition("…")[0]).split() for line in text.splitlines()]
+
+    answer, *decision = shape(shown)
+    assert shape(done.stdout)[0][: len(answer)] == answer
+    assert shape(done.stderr) == decision
 
 
 @pytest.mark.parametrize("code", blocks("python"))

@@ -43,6 +43,13 @@ async def stream(http: AioHttp, upstream: Upstream, model: str, timeouts: Timeou
         return [event async for event in opened.events()]
 
 
+async def until_done(http: AioHttp, upstream: Upstream, model: str, timeouts: Timeouts = UNBOUND) -> None:
+    async with http.stream(upstream.url, {"model": model, "stream": True}, {}, timeouts) as opened:
+        async for event in opened.events():
+            if event.data == "[DONE]":
+                break
+
+
 async def fault(http: AioHttp, url: str, timeouts: Timeouts = UNBOUND) -> CallError:
     with pytest.raises(CallError) as caught:
         await http.post(url, {}, {}, timeouts)
@@ -69,13 +76,17 @@ async def test_events_come_one_by_one(http: AioHttp, upstream: Upstream) -> None
     assert len(events) > 3
 
 
-async def test_a_stream_left_at_its_last_event_keeps_its_connection_for_the_next(http: AioHttp, upstream: Upstream) -> None:
+@pytest.mark.parametrize("model", ["good", "late_end"])
+async def test_a_stream_left_at_its_last_event_keeps_its_connection(http: AioHttp, upstream: Upstream, model: str) -> None:
     for _ in range(3):
-        async with http.stream(upstream.url, {"model": "good", "stream": True}, {}, UNBOUND) as opened:
-            async for event in opened.events():
-                if event.data == "[DONE]":
-                    break
+        await until_done(http, upstream, model)
     assert upstream.connections == 1
+
+
+async def test_a_stream_that_never_ends_after_its_last_event_is_left(http: AioHttp, upstream: Upstream) -> None:
+    await until_done(http, upstream, "no_end", Timeouts(total_s=30))
+    async with asyncio.timeout(5):
+        await upstream.closed.wait()
 
 
 async def test_an_answer_that_is_no_success_can_be_read_from_a_stream(http: AioHttp, upstream: Upstream) -> None:

@@ -114,7 +114,8 @@ def test_a_word_is_shown_with_its_fields(environment: Environment) -> None:
     assert "provider x using hello" in done.stdout
     assert "delay: a duration such as `800ms`" in done.stdout
     assert "the word that every answer begins with" in done.stdout
-    assert 'by default "Hello"' in done.stdout
+    assert 'greeting: a string; by default "Hello"' in done.stdout
+    assert "style: `plain` or `cheerful`; by default plain" in done.stdout
 
 
 def test_a_word_that_cannot_be_shown_is_an_error_with_the_reason(environment: Environment) -> None:

@@ -49,7 +49,7 @@ async def sent(provider: Provider, upstream: Upstream, *messages: Message, **mor
 
 @pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
 async def test_the_request_goes_to_messages_with_key_and_version(upstream: Upstream, http: AioHttp, end: str) -> None:
-    options = AnthropicOptions(url=upstream.root + end, key=KEY, headers={"anthropic-beta": "x"})
+    options = AnthropicOptions(url=upstream.root + end, key=KEY, headers={"anthropic_beta": "x"})
     await ask(anthropic.make(options, LentHost(http)), call())
     (seen,) = upstream.seen
     assert seen.path == "/v1/messages"

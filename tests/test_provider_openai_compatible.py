@@ -51,7 +51,7 @@ async def test_an_answer_has_its_text_usage_model_and_id(provider: Provider, str
 
 
 async def test_the_request_goes_to_chat_completions_with_the_key_and_the_headers(upstream: Upstream, http: AioHttp) -> None:
-    options = OpenaiCompatibleOptions(url=upstream.url + "/", key=KEY, headers={"X-Team": "blue"})
+    options = OpenaiCompatibleOptions(url=upstream.url + "/", key=KEY, headers={"x_team": "blue"})
     await ask(openai_compatible.make(options, LentHost(http)), call())
     (seen,) = upstream.seen
     assert seen.path == "/v1/chat/completions"
@@ -163,6 +163,19 @@ async def test_tool_calls_of_a_stream_are_put_together(provider: Provider, upstr
     ]
     reply = await ask(provider, call("m"), streamed=True)
     assert reply.tool_calls == (ToolCall("c1", Function("weather", '{"city":"Bern"}')), ToolCall("c2", Function("now", "{}")))
+    assert reply.finish == "tool_calls"
+
+
+@pytest.mark.parametrize("numbers", [{}, {"index": 0}], ids=["no index", "one index for all"])
+async def test_calls_are_told_apart_by_their_ids_where_the_index_does_not(
+    provider: Provider, upstream: Upstream, numbers: dict[str, int]
+) -> None:
+    upstream.streams["m"] = [
+        chunk({"tool_calls": [{**numbers, "id": id_, "function": {"name": "f", "arguments": arguments}}]})
+        for id_, arguments in (("c1", "{"), ("c1", "}"), ("c2", '{"x":1}'))
+    ] + [chunk({}, "stop"), "[DONE]"]
+    reply = await ask(provider, call("m"), streamed=True)
+    assert reply.tool_calls == (ToolCall("c1", Function("f", "{}")), ToolCall("c2", Function("f", '{"x":1}')))
     assert reply.finish == "tool_calls"
 
 

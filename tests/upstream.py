@@ -131,6 +131,8 @@ class Wire:
         return bool(self.seen.body.get("stream"))
 
     async def raw(self, data: bytes) -> None:
+        if self.writer.is_closing():
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 
@@ -354,6 +356,25 @@ async def ok_then_close(wire: Wire) -> None:
     """Answers, and closes the connection without having said so."""
     await ok(wire)
     wire.closing = True
+
+
+@behaviour
+async def late_end(wire: Wire) -> None:
+    """Says that the answer is complete some time before the stream ends."""
+    await wire.begin_stream()
+    await wire.event(chunk({"content": "First"}, "stop"))
+    await wire.event("[DONE]")
+    await asyncio.sleep(0.005)
+    await wire.end_stream()
+
+
+@behaviour
+async def no_end(wire: Wire) -> None:
+    """Says that the answer is complete, and never ends the stream."""
+    await wire.begin_stream()
+    await wire.event(chunk({"content": "First"}, "stop"))
+    await wire.event("[DONE]")
+    await wire.hang()
 
 
 @behaviour

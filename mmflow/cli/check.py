@@ -1,12 +1,15 @@
 """`mmflow check`: what is wrong with workflow files."""
 
+from collections import Counter
+
 import click
 
 from mmflow.check import ParamError, check
-from mmflow.cli.failure import WRONG_USE, WrongUse
+from mmflow.cli.failure import FOUND, WRONG_USE, WrongUse
 from mmflow.cli.inputs import read_source
 from mmflow.cli.params import set_option
-from mmflow.cli.terminal import complain
+from mmflow.cli.rendering import rendered
+from mmflow.cli.terminal import complain, say_lines, write_bytes
 from mmflow.diagnostics import Diagnostic, sort
 from mmflow.registry import Registry
 from mmflow.syntax.parse import parse
@@ -36,15 +39,20 @@ def command(files: tuple[str, ...], format: str, strict: bool, set: dict[str, st
     What is found goes to standard output, and nothing where nothing is (JSON and SARIF are whole documents in any case).
     The exit code is 1 where there is an error, 2 where a file cannot be read.
     """
-    code = 0
     found: list[Diagnostic] = []
+    unreadable = False
     for file in dict.fromkeys(files):
         try:
             found += _diagnostics(file, set)
         except WrongUse as problem:
             complain(problem.message, problem.help)
-            code = WRONG_USE
-    return code
+            unreadable = True
+    write_bytes(rendered(found, format))
+    counts = Counter(each.severity for each in found)
+    if format == "text" and found:
+        say_lines([", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items())])
+    failed = counts["error"] or (strict and counts["warning"])
+    return WRONG_USE if unreadable else FOUND if failed else 0
 
 
 def _diagnostics(file: str, params: dict[str, str]) -> list[Diagnostic]:

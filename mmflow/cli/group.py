@@ -88,11 +88,17 @@ def cli(context: click.Context, config: str | None) -> None:
     """
     arguments: list[str] = context.meta["mmflow.arguments"]
     verb = context.invoked_subcommand
-    if verb is None or {"-h", "--help"} & set(arguments[: arguments.index("--") if "--" in arguments else None]):
+    asks_for_help = bool({"-h", "--help"} & set(arguments[: arguments.index("--") if "--" in arguments else None]))
+    # Help, and what has no flags, works beside a configuration that is broken.
+    if verb is None or asks_for_help or not _flags_of_verb(verb):
         return
     from mmflow.cli.config import configure  # not on the way to `--help`
 
-    configure(context, verb, config, VERBS, lambda name: flags_of(importlib.import_module(f"mmflow.cli.{name}").command))
+    configure(context, verb, config, VERBS, _flags_of_verb)
+
+
+def _flags_of_verb(verb: str) -> dict[str, click.Option]:
+    return flags_of(importlib.import_module(f"mmflow.cli.{verb}").command)
 
 
 def dispatch(arguments: list[str]) -> int:

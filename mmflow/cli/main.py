@@ -1,11 +1,14 @@
 """The entry point: runs a command and turns whatever ends it into an exit code."""
 
+import errno
 import io
 import os
 import sys
 
 from mmflow import __version__
-from mmflow.cli.failure import BROKEN_PIPE, FOUND, INTERNAL, INTERRUPTED, TERMINATED, Terminated
+from mmflow.cli.failure import BROKEN_PIPE, FOUND, INTERNAL, INTERRUPTED, TERMINATED, Terminated, clause
+
+_OUTPUT_IS_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,10 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
         _silence_stdout()
         return BROKEN_PIPE
     except OSError as error:
-        if error.filename is not None or error.errno is None:
+        if error.errno not in _OUTPUT_IS_LOST or error.filename is not None:
             return _report_bug(error)
         _silence_stdout()
-        _say_error(f"cannot write the output: {os.strerror(error.errno)}")
+        _say_error(f"cannot write the output: {clause(error.strerror)}")
         return FOUND
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours is one line, not a traceback
         return _report_bug(error)

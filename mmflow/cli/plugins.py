@@ -11,13 +11,15 @@ from mmflow.check.values import due
 from mmflow.cli.failure import FOUND, Failure, WrongUse
 from mmflow.cli.terminal import one_line
 from mmflow.diagnostics import did_you_mean
-from mmflow.options import Field, RecordOf, fields_of
+from mmflow.options import Field, OneWord, RecordOf, fields_of
 from mmflow.plugin import PickWord, Word
 from mmflow.registry import KINDS, USE, Plugin, Registry
 from mmflow.registry.entry_points import EntryPoint
 from mmflow.registry.loading import NOUN
 from mmflow.units import text_of
 from mmflow.vocabulary import WordError, WordKind
+
+_LONGEST_DEFAULT = 60
 
 
 @click.group(invoke_without_command=True)
@@ -122,14 +124,18 @@ def _fields(fields: tuple[Field, ...], within: str = "") -> list[str]:
 
 
 def _default(field: Field) -> str:
-    variable = f"; else ${field.env}" if field.env else ""
     if field.required:
         return "; required"
-    if field.default is None or isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
-        return variable or "; optional"
-    text = f'"{field.default}"' if type(field.default) is str else _text(field.default)
-    return f"{variable}; by default {text}"
+    sources = [f"${field.env}"] if field.env else []
+    if field.default is not None and not isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
+        sources.append(str(field.default) if isinstance(field.type, OneWord) else _text(field.default))
+    return f"; by default {', else '.join(sources)}" if sources else "; optional"
 
 
 def _text(value: object) -> str:
-    return f"[{', '.join(map(_text, value))}]" if isinstance(value, tuple | list) else text_of(value)
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_text, value))}]"
+    if type(value) is str:
+        line = " ".join(value.split())
+        return f'"{line}"' if len(line) <= _LONGEST_DEFAULT else f'"{line[:_LONGEST_DEFAULT]}…"'
+    return text_of(value)

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import ipaddress
 import os
 from collections import deque
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from contextvars import ContextVar
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -20,6 +18,7 @@ from yarl import URL
 
 from mmflow.plugin import CallError, HttpReply, ServerEvent, Timeouts
 from mmflow.runtime.sse import EventParser
+from mmflow.runtime.target import CHECK_PROXY, target_of
 from mmflow.runtime.watch import Watch
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
@@ -32,7 +31,6 @@ _LINGER_S = 0.05
 _HEADERS = {"User-Agent": "mmflow", "Accept-Encoding": "identity", "Content-Type": "application/json"}
 
 _CHECK_URL = "check that the server runs and that the provider's `url` is right"
-_CHECK_PROXY = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 
 
 class AioHttp:
@@ -44,11 +42,11 @@ class AioHttp:
     """
 
     def __init__(self, *, body_limit_bytes: int = BODY_LIMIT_BYTES, stream_limit_bytes: int = STREAM_LIMIT_BYTES) -> None:
-        self._body_limit_bytes = body_limit_bytes
-        self._stream_limit_bytes = stream_limit_bytes
+        self.body_limit_bytes = body_limit_bytes
+        self.stream_limit_bytes = stream_limit_bytes
+        self.target_of = lru_cache(maxsize=256)(target_of)
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._target = lru_cache(maxsize=256)(_target)
 
     async def post(self, url: str, body: object, headers: Mapping[str, str], timeouts: Timeouts) -> HttpReply:
         """Send `body` as JSON and read the whole answer, whatever its status."""
@@ -78,18 +76,6 @@ class AioHttp:
             )
         return self._session
 
-    def target(self, url: str) -> tuple[URL, URL | None]:
-        """The parsed URL and the proxy on the way to it; `CallError` where it is no URL."""
-        return self._target(url)
-
-    @property
-    def body_limit_bytes(self) -> int:
-        return self._body_limit_bytes
-
-    @property
-    def stream_limit_bytes(self) -> int:
-        return self._stream_limit_bytes
-
 
 class _Exchange:
     """One request and its answer: an `EventStream`, and the context that opens and closes it."""
@@ -110,7 +96,7 @@ class _Exchange:
 
     async def __aenter__(self) -> Self:
         data = _encode(self._body)
-        url, proxy = self._http.target(self._url)
+        url, proxy = self._http.target_of(self._url)
         self._watch.start()
         token = _EXCHANGE.set(self)
         try:
@@ -138,11 +124,13 @@ class _Exchange:
         assert self._response is not None
         if error is None:
             self._watch.stop()
-            if not self._content.is_eof():
-                with suppress(TimeoutError, aiohttp.ClientError, OSError):
-                    async with asyncio.timeout(_LINGER_S):
-                        await self._content.wait_eof()
-            self._response.release()
+            try:
+                if not self._content.is_eof():
+                    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+                        async with asyncio.timeout(_LINGER_S):
+                            await self._content.wait_eof()
+            finally:
+                self._response.release()
             return
         self._response.close()
         if (fault := self._overdue(error)) is not None:
@@ -238,35 +226,6 @@ class _Connector(aiohttp.TCPConnector):
         return connection
 
 
-def _target(text: str) -> tuple[URL, URL | None]:
-    try:
-        url = URL(text)
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.raw_host:
-        help_ = "write `http://` or `https://` and a host"
-        raise CallError("connect", f"`{text}` is not the URL of a server", dispatched="no", help=help_)
-    if url.user is not None or url.password is not None:
-        raise CallError("connect", "a URL with a password in it is refused", dispatched="no", help="declare the `key` instead")
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    # Nobody's proxy leads back to this machine.
-    if not proxy or _is_loopback(url.raw_host) or proxy_bypass(f"{url.raw_host}:{url.port}"):
-        return url, None
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
-    if not proxy.startswith(("http://", "https://")):
-        raise CallError("connect", "the proxy of the environment is not an HTTP proxy", dispatched="no", help=_CHECK_PROXY)
-    return url, URL(proxy)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def _encode(body: object) -> bytes | io.BytesIO:
     try:
         data = msgspec.json.encode(body)
@@ -286,9 +245,9 @@ def _fault(error: Exception, where: str, *, sent: bool) -> CallError:
         case aiohttp.ClientConnectorSSLError():
             message, help_ = f"no TLS connection with {where}", "check whether the server speaks `http://`, not `https://`"
         case aiohttp.ClientProxyConnectionError():
-            message, help_ = f"cannot connect to the proxy on the way to {where}: {_reason(error)}", _CHECK_PROXY
+            message, help_ = f"cannot connect to the proxy on the way to {where}: {_reason(error)}", CHECK_PROXY
         case aiohttp.ClientHttpProxyError():
-            message, help_ = f"the proxy on the way to {where} answered HTTP {error.status}", _CHECK_PROXY
+            message, help_ = f"the proxy on the way to {where} answered HTTP {error.status}", CHECK_PROXY
         case aiohttp.ClientConnectorDNSError():
             message, help_ = f"the name of {where} cannot be resolved", _CHECK_URL
         case aiohttp.ClientConnectorError():

@@ -26,19 +26,31 @@ class _Open:
     indent: int
 
 
-def unclosed(tokens: Tokens, layout: Layout) -> list[Unclosed]:
-    """The brackets that lack a partner, in the order in which partners have to be inserted."""
-    found: list[Unclosed] = []
-    for region in _regions(tokens, layout):
-        by_kind = _match(tokens, region, layout)
-        if by_kind:
-            by_layout = _match(tokens, region, layout, by_layout=True)
-            # A layout that closes more than is open is nobody's: only the kinds of the brackets tell then.
-            found += by_layout if len(by_layout) == len(by_kind) else by_kind
+@attrs.define
+class Region:
+    """A declaration and what follows it: its tokens, what is unclosed there, and how many `}` close nothing."""
+
+    tokens: range
+    unclosed: list[Unclosed]
+    spare_braces: int
+
+
+def regions(tokens: Tokens, layout: Layout) -> list[Region]:
+    """The text by declarations, in order; partners for what is unclosed have to be inserted in the order given."""
+    found: list[Region] = []
+    for extent in _extents(tokens, layout):
+        region = _match(tokens, extent, layout, None)
+        if region.unclosed:
+            is_flat = len({layout.indent(index) for index in extent if tokens.types[index] != "_NL"}) == 1
+            rules = (_close_by_line, _close_by_indent) if is_flat else (_close_by_indent, _close_by_line)
+            # A rule that closes more than is open does not suit this author's layout.
+            guesses = (_match(tokens, extent, layout, rule) for rule in rules)
+            region = next((guess for guess in guesses if len(guess.unclosed) == len(region.unclosed)), region)
+        found.append(region)
     return found
 
 
-def _regions(tokens: Tokens, layout: Layout) -> list[range]:
+def _extents(tokens: Tokens, layout: Layout) -> list[range]:
     """The tokens cut where a line at the outermost indentation begins a declaration."""
     first = next((index for index, kind in enumerate(tokens.types) if kind != "_NL"), 0)
     base = layout.indent(first)
@@ -62,21 +74,27 @@ def _declares(tokens: Tokens, index: int, layout: Layout) -> bool:
     return types[ahead] == "LBRACE" and layout.lines[ahead] == layout.lines[index]
 
 
-def _match(tokens: Tokens, region: range, layout: Layout, *, by_layout: bool = False) -> list[Unclosed]:
+_Close = Callable[[int], None]
+_Rule = Callable[[Tokens, int, Layout, list[_Open], _Close], None]
+
+
+def _match(tokens: Tokens, extent: range, layout: Layout, rule: _Rule | None) -> Region:
+    """What lacks a partner when brackets are closed where a rule says so, and where their kinds leave no choice."""
     types = tokens.types
     stack: list[_Open] = []
     kinds: dict[str, int] = dict.fromkeys(OPENERS, 0)
     found: list[Unclosed] = []
+    spare = 0
 
     def close(before: int) -> None:
         opened = stack.pop()
         kinds[opened.kind] -= 1
         found.append(Unclosed(opened.index, before))
 
-    for index in region:
+    for index in extent:
         kind = types[index]
-        if by_layout and stack and kind not in ("_NL", END) and layout.is_first(index):
-            _close_by_layout(tokens, index, layout, stack, close)
+        if rule and stack and kind != END:
+            rule(tokens, index, layout, stack, close)
         if kind in OPENERS:
             stack.append(_Open(index, kind, layout.lines[index], layout.indent(index)))
             kinds[kind] += 1
@@ -85,15 +103,19 @@ def _match(tokens: Tokens, region: range, layout: Layout, *, by_layout: bool = F
                 close(index)
             stack.pop()
             kinds[CLOSERS[kind]] -= 1
-    end = region.stop - (region.stop == len(tokens))
+        elif kind == "RBRACE":
+            spare += 1
+    end = extent.stop - (extent.stop == len(tokens))
     while stack:
         close(end)
-    return found
+    return Region(extent, found, spare)
 
 
-def _close_by_layout(tokens: Tokens, index: int, layout: Layout, stack: list[_Open], close: Callable[[int], None]) -> None:
+def _close_by_indent(tokens: Tokens, index: int, layout: Layout, stack: list[_Open], close: _Close) -> None:
     """Close what a line that begins at token `index` stands too far left to be inside of."""
     kind = tokens.types[index]
+    if kind == "_NL" or not layout.is_first(index):
+        return
     indent = layout.indent(index)
     if kind in CLOSERS:
         fitting = [each for each in stack if each.kind == CLOSERS[kind] and each.indent <= indent]
@@ -101,4 +123,13 @@ def _close_by_layout(tokens: Tokens, index: int, layout: Layout, stack: list[_Op
             close(index)
         return
     while stack and stack[-1].indent >= indent and stack[-1].line < layout.lines[index]:
+        close(index)
+
+
+def _close_by_line(tokens: Tokens, index: int, layout: Layout, stack: list[_Open], close: _Close) -> None:
+    """Close at the end of a line what begins in its middle."""
+    types = tokens.types
+    if types[index] != "_NL" or types[index - 1] == "COMMA":
+        return
+    while stack and stack[-1].line == layout.lines[index - 1] and types[stack[-1].index + 1] != "_NL":
         close(index)

@@ -23,8 +23,8 @@ def examine(source: Source) -> tuple[str | None, list[Diagnostic]]:
     unseen = list(_UNSEEN.finditer(text)) if _UNSEEN.search(text) else []
     if not unseen:
         return text, []
-    if "\x00" in text or len(unseen) > _MAX_UNSEEN:
-        first = unseen[0] if "\x00" not in text else re.search("\x00", text) or unseen[0]
+    if len(unseen) > _MAX_UNSEEN:
+        first = unseen[0]
         message = f"the file is not text: {len(unseen)} characters cannot be seen, the first is {_name(first[0])}"
         return None, [_not_text(source, first.start(), first.end(), message, "save it as UTF-8 text")]
     diagnostics = [
@@ -60,4 +60,4 @@ def _name(character: str) -> str:
 def _advice(character: str) -> str:
     if re.match(f"[{_BIDI}]", character):
         return "delete it: it makes a reviewer read other code than runs"
-    return "delete it; inside a string write `\\u%04X`" % ord(character) if character != "\r" else "use line feeds as line ends"
+    return "use line feeds as line ends" if character == "\r" else f"delete it; inside a string write `\\u{ord(character):04X}`"

@@ -68,6 +68,10 @@ def _scanner() -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in parts))
 
 
+# What a line of a text would not look like: the lines behind a text without an end do.
+_CODE = re.compile(r"\s*(?:\}|else\s*->|when\s.*->|\w+\s*=[^=]|[a-z_]\w*(?:\s+[\w.\"]+)*\s*\{(?!\{)|\d+%\s*->|(?:let|param|use|import)\s)")
+
+
 def scan(text: str) -> Tokens:
     """The tokens of a text, without white space and comments, in time linear in its length."""
     tokens, closed = _scan(text, by_layout=False)
@@ -134,7 +138,7 @@ def _string_end(tokens: Tokens, start: int, end: int) -> int:
                 open_.append({"RBRACE": "}", "RSQB": "]", "RPAR": ")"}[OPENERS[kind]])
         index -= 1
     body = tokens.text[start + 1 : end]
-    comment = body.rfind(" #")
+    comment = body.find(" #")
     if comment >= 0:
         body = body[:comment]
     body = body.rstrip()
@@ -154,13 +158,13 @@ def _string_before_text(text: str, start: int, end: int) -> int:
 
 
 def _text_end(text: str, start: int, end: int) -> int | None:
-    """Where a text begins to hold lines that stand no deeper than the line that opens it, and so are meant to be code."""
+    """Where a text begins to hold code: lines that look like it and stand no deeper than the one that opens the text."""
     level = indent_of(text, text.rfind("\n", 0, start) + 1)
     at = text.find("\n", start, end)
     while at >= 0:
         line_end = text.find("\n", at + 1, end)
         line = text[at + 1 : line_end if line_end >= 0 else end]
-        if line.strip() and line.strip() != '"""' and indent_of(text, at + 1) <= level:
+        if _CODE.match(line) and indent_of(text, at + 1) <= level:
             return at - 1 if text[at - 1] == "\r" else at
         at = line_end
     return None

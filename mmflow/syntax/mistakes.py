@@ -57,11 +57,12 @@ class Mistake:
 class Context:
     """Where the parser stopped: at token `at`, behind the `symbols` of an unfinished item.
 
-    `base` is the height of the stack below the item. A bracket that is closed stands for what is inside.
+    `base` is the height of the stack below the item. A bracket that is closed stands for what is inside. `may_open` says that
+    further on a `}` stands that closes nothing, so that a `{` may be missing here.
     """
 
-    def __init__(self, machine: Machine, layout: Layout, at: int) -> None:
-        self.machine, self.layout, self.at = machine, layout, at
+    def __init__(self, machine: Machine, layout: Layout, at: int, *, may_open: bool) -> None:
+        self.machine, self.layout, self.at, self.may_open = machine, layout, at, may_open
         self.tokens = machine.tokens
         self.types = machine.tokens.types
         self.kind = self.types[at]
@@ -160,26 +161,29 @@ class Context:
                 return None
         return None
 
-    def closes_too_much(self) -> bool:
-        """Does the rest of the line close a brace that no line before has a reason to leave open?"""
+    def closes_on_line(self) -> bool:
+        """Does the rest of the line close a brace, and may it be one that is missing here?"""
         depth = -self.open_brackets()
-        for ahead in range(_AHEAD):
+        for ahead in range(_AHEAD if self.may_open else 0):
             kind = self.peek(ahead)
             if kind in (END, "_NL"):
                 return False
             depth += (kind in OPENERS) - (kind in CLOSERS)
             if depth < 0 and kind == "RBRACE":
-                opener = self.machine.lasts[self.base] if self._in_open_brace() else None
-                return opener is None or not self.layout.same_line(opener, self.at)
+                return True
         return False
-
-    def _in_open_brace(self) -> bool:
-        return _names()[self.machine.states[self.base]] == "LBRACE"
 
     def next_is_deeper(self) -> bool:
         """Does the next line stand deeper than the line of the item?"""
         first = self.machine.firsts[self.base + 1] if self.symbols else self.at
         return self.kind == "_NL" and self.peek() != END and self.layout.indent(self.at + 1) > self.layout.indent(first)
+
+    def goes_on_below(self) -> bool:
+        """Does the next line hold a value, and nothing that begins an item?"""
+        if self.kind != "_NL" or self.peek() not in _VALUES:
+            return False
+        is_item = self.peek(2) in ("EQUAL", "_ARROW", "LBRACE") or (self.peek() in ("NAME",) and self.peek(2) in ("NAME", "STRING"))
+        return not is_item or (self.next_is_deeper() and self.peek(2) == "LBRACE")
 
     # ---- making a mistake
 
@@ -298,7 +302,7 @@ def _leading_operator(c: Context) -> Mistake | None:
 def _missing_target(c: Context) -> Mistake | None:
     if c.before != "_ARROW" or c.kind not in _ITEM_ENDS | CLOSERS.keys():
         return None
-    if c.next_is_deeper() and _VALUES & {c.peek()}:
+    if c.goes_on_below():
         return c.behind("target-missing", "the target after `->` is missing on this line", help="write it on the line of the arrow",
                         repair=Repair(skip=1))  # fmt: skip
     return c.behind("target-missing", "the target after `->` is missing", help="name a model, a tier, a route or another target")
@@ -308,7 +312,7 @@ def _missing_value(c: Context) -> Mistake | None:
     if c.before != "EQUAL" or c.kind not in _ITEM_ENDS | CLOSERS.keys():
         return None
     name = c.tokens.text_of(c.at - 2)
-    if c.next_is_deeper() and c.peek() in _VALUES and c.peek(2) != "EQUAL":
+    if c.goes_on_below():
         return c.behind("value-missing", f"the value of `{name}` is missing on this line", help="write it on the line of the `=`",
                         repair=Repair(skip=1))  # fmt: skip
     return c.behind("value-missing", f"the value of `{name}` is missing", help=f"write `{name} = …`, or delete the line")
@@ -424,12 +428,12 @@ def _in_value(c: Context) -> Mistake | None:
     if c.head not in ("EQUAL", "_ARROW") or c.bracket:
         return None
     if c.before == "WITH" and c.kind != "LBRACE":
-        repair = Repair(("LBRACE",)) if c.closes_too_much() else None
+        repair = Repair(("LBRACE",)) if c.closes_on_line() else None
         return c.unexpected("`{`", help="write `with { … }`", repair=repair)
     if not c.is_complete:
         return None
     if c.kind == "EQUAL":
-        if c.head == "EQUAL" and c.symbols[-1] == "NAME" and c.closes_too_much():
+        if c.head == "EQUAL" and c.symbols[-1] == "NAME" and c.closes_on_line():
             return _brace_before_name(c)
         return _equal_for_compare(c)
     if c.kind == "LBRACE":
@@ -504,7 +508,7 @@ def _juxtaposed(c: Context, at: int, word: str, repair: Repair) -> Mistake:
 
 def _after_two_names(c: Context, word: str) -> Mistake:
     if c.peek() == "EQUAL":  # `provider anthropic key = …`
-        repair = Repair(("LBRACE",)) if c.closes_too_much() else None
+        repair = Repair(("LBRACE",)) if c.closes_on_line() else None
         return c.unexpected("`{`", help="add `{`", repair=repair)
     ahead = 1
     while c.peek(ahead) in ("NAME", "STRING", "DOT", "QUANTITY") and ahead < _AHEAD:
@@ -522,7 +526,7 @@ def _after_two_names(c: Context, word: str) -> Mistake:
 
 def _assignment_of_two(c: Context, first: int, word: str) -> Mistake:
     name = c.tokens.text_of(c.at - 1)
-    if c.closes_too_much() and c.symbols == ["NAME", "NAME"]:
+    if c.closes_on_line() and c.symbols == ["NAME", "NAME"]:
         return _brace_before_name(c)
     if word in ("let", "param", "use", "import"):
         return Mistake("unexpected-token", f"unexpected `{word}`, it stands outside of blocks only", first, first,
@@ -533,22 +537,7 @@ def _assignment_of_two(c: Context, first: int, word: str) -> Mistake:
 
 
 def _body_below(c: Context) -> Repair | None:
-    if c.kind == END:
-        return None
-    return Repair(("LBRACE",)) if c.next_is_deeper() or _closes_below(c) else None
-
-
-def _closes_below(c: Context) -> bool:
-    """Do the lines below close a brace that nothing opens?"""
-    depth = 0
-    for ahead in range(_AHEAD):
-        kind = c.peek(ahead)
-        depth += (kind == "LBRACE") - (kind == "RBRACE")
-        if depth < 0:
-            return not c.in_body
-        if kind == END or (depth == 0 and kind == "_NL" and c.peek(ahead + 1) in ("LET", "PARAM", "USE", "IMPORT")):
-            return False
-    return False
+    return Repair(("LBRACE",)) if c.may_open and c.kind == "_NL" else None
 
 
 def _when_missing(c: Context) -> Mistake:

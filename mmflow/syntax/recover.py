@@ -5,6 +5,8 @@ a token does not fit, `mistakes` names the mistake and may propose the few token
 that does not help, the item around the mistake becomes `Broken`, and the parser goes on behind it.
 """
 
+from bisect import bisect_right
+
 import attrs
 
 from mmflow.diagnostics import Diagnostic, Note, error
@@ -50,7 +52,7 @@ def _with_edition(tokens: Tokens, resume: int) -> Tokens:
 
 def _close_brackets(source: Source, tokens: Tokens) -> tuple[Tokens, list[Diagnostic]]:
     """The tokens with a partner of no width for each bracket that lacks one."""
-    found = brackets.unclosed(tokens, Layout(tokens))
+    found = [each for region in brackets.regions(tokens, Layout(tokens)) for each in region.unclosed]
     if not found:
         return tokens, []
     inserts: dict[int, list[str]] = {}
@@ -87,6 +89,7 @@ class _Recovery:
     source: Source
     tokens: Tokens
     layout: Layout
+    regions: list[brackets.Region]
     machine: Machine
     diagnostics: list[Diagnostic]
     quiet_to: int  # what is wrong up to this token follows from a mistake that is reported
@@ -94,6 +97,7 @@ class _Recovery:
     def __init__(self, source: Source, tokens: Tokens) -> None:
         self.source, self.tokens = source, tokens
         self.layout = Layout(tokens)
+        self.regions = brackets.regions(tokens, self.layout)
         self.machine = Machine(tables(), tokens, Builder(source, tokens))
         self.diagnostics = []
         self.quiet_to = -1
@@ -102,12 +106,15 @@ class _Recovery:
         at = self.machine.run(0)
         repaired_at = -1
         while at is not None:
-            context = Context(self.machine, self.layout, at)
+            region = self.regions[bisect_right(self.regions, at, key=lambda each: each.tokens.start) - 1]
+            context = Context(self.machine, self.layout, at, may_open=region.spare_braces > 0)
             mistake = mistakes.find(context)
             if at > self.quiet_to:
                 self._report(mistake)
             resume = self._repair(mistake, at) if at > repaired_at else None
             repaired_at = at
+            if resume is not None and mistake.repair and "LBRACE" in mistake.repair.feed:
+                region.spare_braces -= 1
             at = self.machine.run(self._panic(context) if resume is None else resume)
         file = self.machine.result
         assert isinstance(file, nodes.File)

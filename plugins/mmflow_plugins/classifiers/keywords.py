@@ -55,8 +55,10 @@ class KeywordsOptions:
         if not any(self.patterns.values()):
             raise OptionError("patterns", "`keywords` has no pattern", 'write `patterns = { code = ["stack trace"] }`')
         for label, patterns in self.patterns.items():
-            if any(not pattern.strip() for pattern in patterns):
-                raise OptionError("patterns", f"a pattern of `{label}` is empty, so that every text contains it", "leave it out")
+            for pattern in patterns:
+                if not pattern.strip() or _is_everywhere(pattern):
+                    message = f"the pattern `{pattern}` of `{label}` is found in every text"
+                    raise OptionError("patterns", message, "let it match at least one character")
 
 
 class Keywords:
@@ -88,10 +90,14 @@ class Keywords:
 def _ready(pattern: str) -> CompiledPattern:
     pattern = normalize("NFC", pattern)
     compile_pattern(pattern)  # so that a mistake is told of the pattern as written
-    ready = compile_pattern(f"{_WORD_START}(?:{pattern})" if _starts_a_word(pattern) else pattern, ignore_case=True)
-    if ready.matches(""):
-        raise OptionError("patterns", f"the pattern `{pattern}` is found in every text", "let it match at least one character")
-    return ready
+    return compile_pattern(f"{_WORD_START}(?:{pattern})" if _starts_a_word(pattern) else pattern, ignore_case=True)
+
+
+def _is_everywhere(pattern: str) -> bool:
+    try:
+        return compile_pattern(pattern).matches("")
+    except PatternError:
+        return False  # the checker tells of it, with its place
 
 
 def _any_of(patterns: Sequence[str]) -> CompiledPattern | None:

@@ -25,7 +25,18 @@ from mmflow.plugin import (
     options,
 )
 from mmflow_plugins.providers.anthropic_messages import body_of
-from mmflow_plugins.providers.wire import decoded, error_in, error_of, refused, server_url, tokens, whole_delta, withheld
+from mmflow_plugins.providers.wire import (
+    decoded,
+    error_in,
+    error_of,
+    header_names,
+    is_whole,
+    refused,
+    server_url,
+    tokens,
+    whole_delta,
+    withheld,
+)
 
 
 @options
@@ -39,7 +50,7 @@ class AnthropicOptions:
         check=server_url,
     )
     key: Secret = option(doc="The API key.", env="ANTHROPIC_API_KEY")
-    headers: Mapping[str, str] | None = option(None, doc="Headers to send with every call, such as `anthropic-beta`.")
+    headers: Mapping[str, str] | None = option(None, doc="Headers to send with every call, `_` for `-`: `anthropic_beta`.")
 
 
 _FINISHES: dict[str | None, Finish] = {
@@ -110,8 +121,8 @@ class Anthropic:
         async with self._http.stream(self._url, body | {"stream": True}, self._headers, call.timeouts) as stream:
             if not 200 <= stream.status < 300:
                 raise await refused(stream, self._secrets)
-            if "event-stream" not in stream.headers.get("content-type", "event-stream"):
-                whole = self._whole(await stream.body(), stream.headers)  # a server that does not stream
+            if is_whole(stream):
+                whole = self._whole(await stream.body(), stream.headers)
                 if emit is not None:
                     await emit(whole_delta(whole))
                 return whole
@@ -227,7 +238,7 @@ def _usage(reported: dict[str, Any], *, spoke: bool) -> Usage | None:
 
 def make(options: AnthropicOptions, host: Host) -> Provider:
     """The provider."""
-    return Anthropic(host.http, options.url, options.key, options.headers or {})
+    return Anthropic(host.http, options.url, options.key, header_names(options.headers))
 
 
 @hook

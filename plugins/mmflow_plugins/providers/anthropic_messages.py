@@ -14,7 +14,10 @@ _WHO = "anthropic"
 
 
 def body_of(call: Call) -> dict[str, Any]:
-    """The body of a call. `CallError` of class `4xx` names what the API cannot be told."""
+    """The body of a call. `CallError` of class `4xx` names what the API cannot be told.
+
+    What the system says, wherever it stands, goes before the turns; the API knows no names of turns.
+    """
     request = call.request
     if request.seed is not None:
         raise unsupported("`seed`", _WHO)

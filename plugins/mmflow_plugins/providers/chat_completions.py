@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from mmflow.plugin import Call, CallError, Delta, Emit, Finish, Function, Http, Message, Reply, Secret, ToolCall, Usage
-from mmflow_plugins.providers.wire import decoded, error_in, error_of, readable, refused, tokens, whole_delta, withheld
+from mmflow_plugins.providers.wire import decoded, error_in, error_of, is_whole, readable, refused, tokens, whole_delta, withheld
 
 _FINISHES: dict[str, Finish] = {
     "length": "length",
@@ -100,8 +100,8 @@ class ChatCompletions:
         async with self._http.stream(self._url, body, self._headers, call.timeouts) as stream:
             if not 200 <= stream.status < 300:
                 raise await refused(stream, self._secrets)
-            if "event-stream" not in stream.headers.get("content-type", "event-stream"):
-                reply = self._answer(await stream.body(), stream.headers)  # a server that does not stream
+            if is_whole(stream):
+                reply = self._answer(await stream.body(), stream.headers)
                 if emit is not None:
                     await emit(whole_delta(reply))
                 return reply
@@ -159,7 +159,7 @@ class _Gathered:
         self._model: str | None = None
         self._text: list[str] = []
         self._calls: list[dict[str, str]] = []
-        self._indices: dict[int, dict[str, str]] = {}
+        self._numbers: dict[int, int] = {}
         self._finish: str | None = None
         self._refused = False
         self._usage: Any = None
@@ -179,36 +179,37 @@ class _Gathered:
         if turn is None:
             return None
         text = turn.text()
+        reasoning = turn.reasoning_content or (turn.reasoning if isinstance(turn.reasoning, str) else "")
         if turn.refusal:
             self._refused = True
             text += turn.refusal
-        calls = turn.tool_calls or []
+        calls = tuple({**call, "index": self._add_call(call)} for call in turn.tool_calls or ())
         if text:
             self._text.append(text)
-        for call in calls:
-            self._add_call(call)
-        reasoning = turn.reasoning_content or (turn.reasoning if isinstance(turn.reasoning, str) else "")
-        return Delta(text, reasoning, tuple(calls)) if text or reasoning or calls else None
+        return Delta(text, reasoning, calls) if text or reasoning or calls else None
 
-    def _add_call(self, chunk: dict[str, Any]) -> None:
-        """Chunks of one call have the same index; a server that sends none begins a call with each new id."""
-        index, function = chunk.get("index"), chunk.get("function")
+    def _add_call(self, chunk: dict[str, Any]) -> int:
+        """The number of the call that a chunk adds to.
+
+        Chunks of one call have one index. Some servers send none, or the same for all: then a new id begins a call.
+        """
+        index, id_, function = chunk.get("index"), str(chunk.get("id") or ""), chunk.get("function")
         if not isinstance(function, dict):
             function = {}
-        call = self._indices.get(index) if isinstance(index, int) else None
-        if call is None and not isinstance(index, int) and not chunk.get("id") and not function.get("name") and self._calls:
-            call = self._calls[-1]
-        if call is None:
-            call = {"id": "", "name": "", "arguments": ""}
-            self._calls.append(call)
+        number = self._numbers.get(index) if isinstance(index, int) else len(self._calls) - 1
+        if number is None or number < 0 or (id_ and self._calls[number]["id"] not in ("", id_)):
+            number = len(self._calls)
+            self._calls.append({"id": "", "name": "", "arguments": ""})
             if isinstance(index, int):
-                self._indices[index] = call
-        arguments = function.get("arguments")
-        call["id"] = call["id"] or str(chunk.get("id") or "")
-        call["name"] += str(function.get("name") or "")
-        call["arguments"] += (
-            arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode() if arguments else ""
-        )
+                self._numbers[index] = number
+        call, arguments = self._calls[number], function.get("arguments")
+        call["id"] = call["id"] or id_
+        call["name"] = call["name"] or str(function.get("name") or "")
+        if isinstance(arguments, str):
+            call["arguments"] += arguments
+        elif arguments:
+            call["arguments"] += msgspec.json.encode(arguments).decode()
+        return number
 
     def reply(self) -> Reply:
         """The whole. `CallError` where the stream ended before the answer did, or the provider gave it up."""

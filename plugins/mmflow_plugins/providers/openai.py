@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from mmflow.plugin import Host, Provider, ProviderWord, Secret, hook, option, options
 from mmflow_plugins.providers.chat_completions import ChatCompletions
-from mmflow_plugins.providers.wire import server_url
+from mmflow_plugins.providers.wire import header_names, server_url
 
 
 @options
@@ -19,7 +19,7 @@ class OpenaiOptions:
         check=server_url,
     )
     key: Secret = option(doc="The API key.", env="OPENAI_API_KEY")
-    headers: Mapping[str, str] | None = option(None, doc="Headers to send with every call, such as `OpenAI-Project`.")
+    headers: Mapping[str, str] | None = option(None, doc="Headers to send with every call, `_` for `-`: `OpenAI_Project`.")
 
 
 def make(options: OpenaiOptions, host: Host) -> Provider:
@@ -31,11 +31,11 @@ def make(options: OpenaiOptions, host: Host) -> Provider:
             host.http,
             options.url,
             options.key,
-            options.headers or {},
+            header_names(options.headers),
             limit_field="max_completion_tokens",
             developer_role="developer",
         )
-    return ChatCompletions(host.http, options.url, options.key, options.headers or {})
+    return ChatCompletions(host.http, options.url, options.key, header_names(options.headers))
 
 
 @hook

@@ -111,7 +111,8 @@ def tool_arguments(tool: dict[str, Any], mark: str) -> str:
 
 
 def _prose(asked: str, quality: float, draws: Draws) -> str:
-    words = sorted(dict.fromkeys(_WORD.findall(asked[:2000])), key=len, reverse=True)[:3] or ["the question"]
+    found = sorted(dict.fromkeys(_WORD.findall(asked[:2000])), key=len, reverse=True)[:3]
+    words = [word for word in found if len(word) > 4] or found[:1] or [_topic(asked) or "the question"]
     a, b, c = (words * 3)[:3]
     rows = _SENTENCES[: 1 + round(quality * (len(_SENTENCES) - 1))]
     chosen = (row[int(draws.unit(f"sentence {n}") * len(row))] for n, row in enumerate(rows))

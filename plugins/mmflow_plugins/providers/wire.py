@@ -1,7 +1,7 @@
 """What every provider over HTTP needs: reading JSON that may be anything, and errors that people can read."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -45,6 +45,11 @@ def server_url(url: str) -> None:
         raise ValueError("a URL with a password in it is refused; declare the `key` instead")
 
 
+def header_names(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Headers under their real names: a name in a workflow has `_` where a header has `-`."""
+    return {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+
+
 def unsupported(what: str, provider: str) -> CallError:
     """A part of the request that a provider cannot be told: refused by name, so that nothing is left out in silence."""
     return CallError("4xx", f"{provider} does not know {what}", dispatched="no", help="leave it out, or use another provider")
@@ -62,6 +67,12 @@ def readable(text: object, secrets: Iterable[Secret | None] = ()) -> str:
 def tokens(value: object) -> int | None:
     """A count of tokens as a provider reports it; None where it is not one."""
     return value if type(value) is int and 0 <= value <= _TOKENS_LIMIT else None
+
+
+def is_whole(stream: EventStream) -> bool:
+    """Whether a server answers a request for a stream with a whole answer, as some do, or with a web page."""
+    content_type = stream.headers.get("content-type", "")
+    return "json" in content_type or "html" in content_type
 
 
 def withheld() -> CallError:
