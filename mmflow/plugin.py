@@ -362,14 +362,16 @@ class ProviderWord:
 class ClassifierWord:
     """`classify x using NAME`: `make` gets the options and the declared labels in their order.
 
-    `labels` tells from the options which labels it can answer (None: any of those declared). `pure` promises that the same
-    text gives the same guess and nothing else is touched.
+    `labels` tells from the options which labels it can answer (None: any of those declared). `accept` raises `OptionError`
+    where options do not go with the declared labels, so that `mmflow check` says so. `pure` promises that the same text gives
+    the same guess and nothing else is touched.
     """
 
     name: str
     options: type
     make: Callable[[Any, tuple[str, ...], Host], Classifier]
     labels: Callable[[Any], tuple[str, ...] | None] = lambda options: None
+    accept: Callable[[Any, tuple[str, ...]], None] = lambda options, labels: None
     pure: bool = True
 
 

@@ -54,7 +54,7 @@ def test_case(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Non
 def read(text: str) -> tuple[str, dict[str, str]]:
     """The sentence of a case and its sections."""
     head, *parts = HEADING.split(text)
-    return head.strip(), {name: body.rstrip("\n") + "\n" for name, body in zip(parts[::2], parts[1::2], strict=True)}
+    return head.strip(), {name: f"{body}\n".lstrip("\n") and f"{body.rstrip()}\n" for name, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def written(sentence: str, sections: Mapping[str, str]) -> str:

@@ -57,6 +57,12 @@ BROKEN = {
     "an order of labels without one": (MODELS + TASK + "flow f { when task > code -> cheap, else -> strong }", "unordered-label"),
     "unsure up without an order": (MODELS + TASK.replace("unsure = other", "unsure = up") + "flow f { when task == code -> cheap, else -> strong }", "unordered-label"),
     "a pattern for a label that is not declared": (MODELS + TASK.replace("{ code", "{ cod") + "flow f { when task == code -> cheap, else -> strong }", "unknown-label"),
+    "thresholds that do not part the labels": (
+        MODELS
+        + COMPLEXITY.replace("unsure", "thresholds = [0.5]\n  unsure")
+        + "flow f { when complexity == low -> cheap, else -> strong }",
+        "out-of-range",
+    ),
     "a cascade that accepts nothing": (MODELS + "cascade c { steps = [cheap, strong] }\nflow f { else -> c }", "cascade-without-accept"),
     "shares below the whole": (MODELS + "split s { 10% -> cheap, 20% -> strong }\nflow f { else -> s }", "shares"),
     "shares above the whole": (MODELS + "split s { 70% -> cheap, 70% -> strong }\nflow f { else -> s }", "shares"),

@@ -31,7 +31,7 @@ def mmflow_providers():
 """
 
 MODELS = """mmflow 1
-provider here using {provider}
+provider here using {word} {{ {options} }}
 model small {{ provider = here, id = "small", price = free }}
 flow main {{ else -> small }}
 """
@@ -146,14 +146,20 @@ def test_each_word_of_the_plugin_takes_part_in_the_decision(environment: Environ
 
 def test_the_checker_knows_the_fields_and_units_of_an_installed_plugin(environment: Environment, tmp_path: Path) -> None:
     workflow = tmp_path / "wrong.mmf"
-    workflow.write_text(MODELS.format(provider='hello { dealy = 20ms, delay = 20, style = loud, greeting = "a b" }'))
+    workflow.write_text(MODELS.format(word="hello", options="dealy = 20ms, delay = 20, style = loud"))
     done = environment.mmflow("check", str(workflow))
-    said = done.stdout + done.stderr
     assert done.returncode == 1
-    assert "did you mean `delay`?" in said
-    assert "a duration needs a unit" in said
-    assert "`plain` or `cheerful`" in said
-    assert "a greeting is one word" in said
+    assert "did you mean `delay`?" in done.stdout
+    assert "a duration needs a unit" in done.stdout
+    assert "expected `plain` or `cheerful`" in done.stdout
+
+
+def test_the_checker_asks_the_plugin_what_it_allows(environment: Environment, tmp_path: Path) -> None:
+    workflow = tmp_path / "refused.mmf"
+    workflow.write_text(MODELS.format(word="hello", options='greeting = "good day"'))
+    done = environment.mmflow("check", str(workflow))
+    assert done.returncode == 1
+    assert "a greeting is one word" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -169,7 +175,7 @@ def test_a_word_that_cannot_be_used_stops_the_file_that_needs_it(
     environment: Environment, tmp_path: Path, word: str, reason: str
 ) -> None:
     workflow = tmp_path / "needs.mmf"
-    workflow.write_text(MODELS.format(provider=word))
+    workflow.write_text(MODELS.format(word=word, options=""))
     for command in (["check", str(workflow)], ["run", str(workflow), "Hello?"]):
         done = environment.mmflow(*command)
         assert done.returncode == 1, done.stderr
@@ -179,7 +185,7 @@ def test_a_word_that_cannot_be_used_stops_the_file_that_needs_it(
 
 def test_what_a_plugin_prints_stays_out_of_the_answer(environment: Environment, tmp_path: Path) -> None:
     workflow = tmp_path / "loud.mmf"
-    models = MODELS.format(provider="hello") + "tier all { models = [small], pick = backwards }\n"
+    models = MODELS.format(word="hello", options="") + "tier all { models = [small], pick = backwards }\n"
     workflow.write_text(models.replace("else -> small", "else -> all"))
     done = environment.mmflow("run", str(workflow), "Hi")
     assert (done.returncode, done.stdout) == (0, "Hello. You said: Hi\n")

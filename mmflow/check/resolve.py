@@ -11,7 +11,7 @@ from mmflow.check.program import Arm, Declaration, OptionWord, Program
 from mmflow.check.scope import Scope
 from mmflow.check.values import attributes_of, constructed, fields, target, typed
 from mmflow.diagnostics import error, warning
-from mmflow.options import Name, Scalar, Secret, fields_of
+from mmflow.options import Name, OptionError, Scalar, Secret, fields_of
 from mmflow.plugin import ClassifierWord, PickWord
 from mmflow.source import Span
 from mmflow.syntax import nodes
@@ -241,13 +241,18 @@ def _word_labels_hold(declaration: Declaration, scope: Scope) -> bool:
     options = constructed(word.options, declaration.options, {}, declaration.block.header, scope)
     if options is None:
         return False
-    ok = True
-    for label in word.labels(options) or ():
-        if label not in declaration.fields.labels.names:
-            span = next(iter(declaration.spans[name] for name in declaration.options), declaration.block.header)
-            scope.report(labels.unknown_label(label, declaration.name, declaration.fields.labels.names, span))
-            ok = False
-    return ok
+    declared = declaration.fields.labels.names
+    try:
+        word.accept(options, declared)
+    except OptionError as problem:
+        span = declaration.spans.get(problem.field, declaration.block.header)
+        scope.report(types.out_of_range(problem.message, span, problem.help))
+        return False
+    strange = [label for label in word.labels(options) or () if label not in declared]
+    span = next(iter(declaration.spans[name] for name in declaration.options), declaration.block.header)
+    for label in strange:
+        scope.report(labels.unknown_label(label, declaration.name, declared, span))
+    return not strange
 
 
 # ---- arms -------------------------------------------------------------------------------------------------------------------

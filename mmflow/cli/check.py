@@ -56,6 +56,8 @@ def command(files: tuple[str, ...], format: str, strict: bool, set: dict[str, st
 
 
 def _diagnostics(file: str, params: dict[str, str]) -> list[Diagnostic]:
+    if file.endswith(".json"):
+        raise WrongUse(f"`{file}` is a saved plan, not a workflow", "check the workflow that it was made from")
     parsed = parse(source := read_source(file))
     try:
         checked = check(parsed.file, Registry.installed(), params)

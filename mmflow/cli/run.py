@@ -53,7 +53,9 @@ def command(
     wrong use.
     """
     if json and stream:
-        raise WrongUse("`--json` prints one object and `--stream` pieces: they exclude each other", "leave out one of them")
+        raise WrongUse(
+            "`--json` prints one object and `--stream` pieces: they exclude each other", "leave out one, or add `--no-stream`"
+        )
     if file == "-" and input in (None, "-"):
         raise WrongUse("standard input cannot be both the workflow and the input", "give INPUT as an argument or as `@file`")
     workflow = load(file, set)

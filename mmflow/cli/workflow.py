@@ -9,7 +9,7 @@ import attrs
 from mmflow import plan as plans
 from mmflow.api import ParamError, UnknownFlow, build, flow_name
 from mmflow.cli.failure import Failure, WrongUse
-from mmflow.cli.inputs import MAX_PLAN_BYTES, MAX_WORKFLOW_BYTES, read_bytes
+from mmflow.cli.inputs import MAX_PLAN_BYTES, read_bytes, read_source
 from mmflow.cli.terminal import say_lines, wants_colour, warn
 from mmflow.plan import Plan
 from mmflow.registry import Registry
@@ -29,8 +29,7 @@ def load(file: str, params: Mapping[str, str]) -> Workflow:
     folder = Path() if file == "-" else Path(file).parent
     if file.endswith(".json"):
         return Workflow(_saved(file, params), folder)
-    source = Source.from_bytes("<stdin>" if file == "-" else file, read_bytes(file, MAX_WORKFLOW_BYTES, "a workflow file"))
-    return Workflow(_built(source, params), folder)
+    return Workflow(_built(read_source(file), params), folder)
 
 
 def _saved(file: str, params: Mapping[str, str]) -> Plan:

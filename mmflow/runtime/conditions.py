@@ -46,7 +46,7 @@ async def truth(test: plan.Test, facts: Facts) -> Truth:
             return _request_is(name, sign, value, facts)
         case plan.TextMatches(pattern=pattern):
             matches = _compiled(pattern).matches(last_user_text(facts.request))
-            return Truth(matches, (f'text {"matches" if matches else "does not match"} "{pattern}"',))
+            return Truth(matches, (f'request.text {"matches" if matches else "does not match"} "{pattern}"',))
         case plan.ScoreIs(scorer=scorer, operator=sign, value=bound):
             score = None if facts.score is None else await facts.score(scorer)
             if score is None:

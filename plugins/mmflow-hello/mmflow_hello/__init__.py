@@ -15,8 +15,7 @@ def mmflow_providers() -> list[ProviderWord]:
 
 @hook
 def mmflow_classifiers() -> list[ClassifierWord]:
-    make = lambda options, labels, host: Mood(options)  # noqa: E731
-    return [ClassifierWord("mood", MoodOptions, make, labels=lambda options: MOODS)]
+    return [ClassifierWord("mood", MoodOptions, make=lambda options, labels, host: Mood(options), labels=lambda options: MOODS)]
 
 
 @hook

@@ -149,14 +149,20 @@ class Features:
         return 1 / (1 + math.exp(-logit))
 
 
+def accept(options: HeuristicOptions, labels: Sequence[str]) -> None:
+    """Refuse thresholds that do not part the labels."""
+    edges = len(labels) - 1
+    if options.thresholds and len(options.thresholds) != edges:
+        message = f"{len(options.thresholds)} thresholds are given for {len(labels)} labels"
+        raise OptionError("thresholds", message, f"give {edges}, or none for equal bands")
+
+
 class Heuristic:
     """Puts the score of a text into one of the bands."""
 
     def __init__(self, options: HeuristicOptions, labels: Sequence[str]) -> None:
+        accept(options, labels)
         count = len(labels)
-        if options.thresholds and len(options.thresholds) != count - 1:
-            message = f"{len(options.thresholds)} thresholds are given for {count} labels"
-            raise OptionError("thresholds", message, f"give {count - 1}, or none for equal bands")
         edges: Sequence[float] = options.thresholds or [n / count for n in range(1, count)]
         self._labels, self._edges = tuple(labels), (0.0, *map(float, edges), 1.0)
 
@@ -218,4 +224,4 @@ def _make(options: HeuristicOptions, labels: tuple[str, ...], host: Host) -> Heu
 
 @hook
 def mmflow_classifiers() -> list[ClassifierWord]:
-    return [ClassifierWord("heuristic", HeuristicOptions, _make)]
+    return [ClassifierWord("heuristic", HeuristicOptions, _make, accept=accept)]
