@@ -135,11 +135,11 @@ async def measure(url: str, flow: mmflow.Flow, rounds: int, calls: int) -> dict[
 
 
 def main() -> None:
-    options = arguments(__doc__.partition("\n")[0], rounds=20)
+    options = arguments(__doc__.partition("\n")[0], rounds=60)
     with upstream() as url, tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "one_model.mmf")
         file.write_text(FLOW.format(url=url))
-        samples = run_loop(measure(url, mmflow.load(file), options.rounds, calls=5 if options.quick else 300))
+        samples = run_loop(measure(url, mmflow.load(file), options.rounds, calls=5 if options.quick else 50))
     base = samples["aiohttp + msgspec, bare"]
     show(
         ["client", "CPU a call, µs", "× bare, median of rounds"],

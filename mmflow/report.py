@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from mmflow.plugin import ErrorClass, Purpose, Usage
+from mmflow.plugin import ErrorClass, Finish, Purpose, Reply, ToolCall, Usage
 from mmflow.runtime.events import (
     ArmTested,
     CallEnded,
@@ -103,6 +103,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """A run as one object. Costs are sums over all calls, rejected ones included; null where one is unknown."""
 
     answer: str | None
+    finish: Finish | None
+    tool_calls: tuple[ToolCall, ...]
     flow: str
     outcome: RequestOutcome
     model: str | None
@@ -122,8 +124,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     plan: str
 
 
-def summary(text: str | None, events: Iterable[Event]) -> Summary:
-    """The run whose events these are, with the text of its answer. `ValueError` where it has not ended."""
+def summary(answer: Reply | str | None, events: Iterable[Event]) -> Summary:
+    """The run whose events these are, with its answer; of a text alone, `finish` and `tool_calls` are not known.
+
+    `ValueError` where the run has not ended.
+    """
+    reply = answer if isinstance(answer, Reply) else Reply(text=answer or "")
     events = tuple(events)
     if not events or not isinstance(events[-1], RequestEnded) or not isinstance(events[0], RequestStarted):
         raise ValueError("these are not the events of a run from its start to its end")
@@ -134,7 +140,9 @@ def summary(text: str | None, events: Iterable[Event]) -> Summary:
     if ended.error_class is not None:
         failure = CallFailure(error_class=ended.error_class, message=ended.message or "", help=ended.help)
     return Summary(
-        answer=text if ended.outcome == "served" else text or None,
+        answer=reply.text if ended.outcome == "served" else reply.text or None,
+        finish=reply.finish if isinstance(answer, Reply) else None,
+        tool_calls=reply.tool_calls,
         flow=started.flow,
         outcome=ended.outcome,
         model=ended.model,
@@ -250,7 +258,8 @@ def _told(event: Event) -> Iterator[tuple[str, str]]:
         case ArmTested():
             text = event.text if event.text == "else" else f"when {event.text}"
             because = f"  because {', '.join(event.because)}" if event.because else ""
-            yield "yes" if event.holds else "no", f"{text} -> {event.target}{because}"
+            where = f"{event.path}: " if "/" in event.path else ""
+            yield "yes" if event.holds else "no", f"{where}{text} -> {event.target}{because}"
         case SplitDrawn():
             yield "split", f"{event.path}: bucket {event.bucket} -> {event.target}"
         case Ordered():
@@ -276,7 +285,7 @@ def _told(event: Event) -> Iterator[tuple[str, str]]:
         case Degraded():
             yield "degraded", f"{event.path}: the best answer so far, of {event.step} ({event.reason})"
         case RequestEnded():
-            yield event.outcome, "  ".join(_end_facts(event))
+            yield event.outcome.removeprefix("stream_"), "  ".join(_end_facts(event))
             if event.help:
                 yield "", f"help: {event.help}"
 
@@ -293,7 +302,7 @@ def _call_facts(call: CallEnded) -> Iterator[str]:
         yield f"{about}{_money(call.cost_microusd)}"
     if call.first_token_at_s is not None:
         yield f"first token after {call.first_token_at_s - call.started_at_s:.3f}s"
-    if call.served_model is not None and call.served_model != call.model:
+    if call.served_model not in (None, call.model_id):
         yield f"served by {call.served_model}"
     if call.simulated:
         yield "simulated"

@@ -47,7 +47,7 @@ class Environment:
         """Run this environment's Python, from an empty folder unless another is given."""
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
-        own = {"PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": "/tmp/warm", "NO_COLOR": "1", "HOME": str(home)}
+        own = {"PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", "HOME": str(home)}
         kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TMPDIR", "LANG") if name in os.environ}
         return subprocess.run(
             [self.python, *arguments],

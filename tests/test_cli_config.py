@@ -52,8 +52,7 @@ def test_a_variable_of_the_wrong_type_is_refused(mmflow: Shell) -> None:
     mmflow.environ["MMFLOW_INIT_FORCE"] = "perhaps"
     done = mmflow("init")
     assert done.code == WRONG_USE
-    assert "`--force`" in done.err
-    assert "`perhaps`" in done.err
+    assert done.err.startswith("error: the variable MMFLOW_INIT_FORCE: `perhaps` is neither true nor false\n")
 
 
 def test_a_variable_that_is_no_flag_is_told(mmflow: Shell) -> None:
@@ -100,6 +99,9 @@ def test_the_file_that_is_named_is_the_one_that_is_read(mmflow: Shell) -> None:
         ("colour = 1\n", "there is no section `colour`", "sections are"),
         ("init = true\n", "`init` must be a table of flags", "[init]"),
         ('[init]\nforce = "yes"\n', '`init.force` must be true or false, not "yes"', None),
+        ("[check]\nformat = 5\n", "`check.format` must be one of `text`, `json`, `github`, `sarif`, not 5", None),
+        ('[run]\nflow = ""\n', "`run.flow` must be a string", None),
+        ("[run.set]\nlimit = [1]\n", "`run.set` must be a table of names and values", None),
         ("[check]\nforce = true\n", "`mmflow check` has no flag `force`", "flags of `check` are"),
         ("[init\n", "is not TOML", None),
         (b"\xff", "is not UTF-8", None),

@@ -84,7 +84,8 @@ def test_a_verb_has_help_with_the_variable_of_each_flag(verb: str, mmflow: Shell
         (["--colour"], "`mmflow` has no flag `--colour`", "`mmflow --help`"),
         (["init", "a", "b"], "unexpected extra argument (b)", "`mmflow init --help`"),
         (["completion", "tcsh"], "`tcsh` is not one of `bash`, `zsh`, `fish`", "`mmflow completion --help`"),
-        (["--config"], "`--config`", "`mmflow --help`"),
+        (["--config"], "option `--config` requires an argument", "`mmflow --help`"),
+        (["init", "-5"], "has no flag `-5`", "write `--` before"),
     ],
 )
 def test_wrong_use_is_an_error_with_help(mmflow: Shell, arguments: list[str], message: str, help: str) -> None:

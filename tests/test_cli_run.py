@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cli import Shell
-from upstream import TEXT, Upstream, closed_port
+from upstream import BEHAVIOURS, TEXT, Upstream, Wire, chat, closed_port
 
 WRONG_USE = 2
 
@@ -93,6 +93,21 @@ def test_json_is_one_object(mmflow: Shell, file: str) -> None:
     assert document["path"] == "main/small"
     assert document["calls"][0]["tokens"]
     assert document["decision"][0]["text"] == "request.tokens > 20"
+
+
+def test_an_answer_that_asks_for_a_tool_says_so(mmflow: Shell, upstream: Upstream) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+
+    async def calls_a_tool(wire: Wire) -> None:
+        await wire.reply(200, chat(None, finish="tool_calls", tool_calls=[call]))
+
+    BEHAVIOURS["calls_a_tool"] = calls_a_tool
+    file = live(mmflow, upstream.url, "calls_a_tool")
+    done = mmflow("run", file, "Hello")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "note: the model asks for a call of `weather`; `--json` shows it\n"
+    document = json.loads(mmflow("run", file, "Hello", "--json").out)
+    assert (document["finish"], document["tool_calls"]) == ("tool_calls", [call])
 
 
 def test_the_trace_goes_to_standard_error(mmflow: Shell, file: str) -> None:
@@ -320,8 +335,6 @@ def test_a_reader_that_leaves_stops_the_stream_without_a_word(mmflow: Shell, ups
 
 
 def test_on_a_terminal_an_answer_cannot_move_the_cursor(mmflow: Shell, upstream: Upstream) -> None:
-    from upstream import BEHAVIOURS, Wire, chat
-
     async def rude(wire: Wire) -> None:
         await wire.reply(200, chat("a\x1b[2Jb\n"))
 
@@ -352,6 +365,14 @@ def test_a_locale_without_unicode_is_no_obstacle(mmflow: Shell, upstream: Upstre
     assert text.startswith(b"Gr\\xfc\\xdfe, ")
     document, _ = process(mmflow, "run", file, "Hello", "--json").communicate(timeout=60)
     assert json.loads(document)["answer"] == TEXT
+
+
+def test_closed_streams_are_no_fault(mmflow: Shell, file: str) -> None:
+    for closed in (">&-", "2>&-", "<&- >&- 2>&-"):
+        done = subprocess.run(
+            ["sh", "-c", f'"{sys.executable}" -m mmflow run {file} Hello {closed}'], env=mmflow.environ, timeout=60
+        )
+        assert done.returncode == 0
 
 
 def test_a_machine_without_uvloop_answers_too(mmflow: Shell, file: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """The executor on a virtual clock: each kind of step, the deadline, money, streams, and faults of plugins."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ from mmflow.plugin import (
     Timeouts,
     Usage,
 )
+from mmflow.runtime.deadline import least_s
 from mmflow.runtime.events import (
     ArmTested,
     CallEnded,
@@ -332,6 +335,23 @@ def test_a_strategy_sees_how_many_calls_of_a_model_are_under_way() -> None:
 
     run_virtual(three())
     assert seen == [[0, 0], [1, 0], [2, 0], [0, 0]]
+
+
+def test_a_step_needs_the_time_of_the_quickest_model_that_may_answer_it() -> None:
+    quick, slow, unknown = model("quick", p95_s=1.0), model("slow", p95_s=3.0), model("unknown")
+    arm = plan.Arm(plan.RequestIs("user", "==", "ada"), "slow", "ada")
+    steps: dict[plan.Step, float] = {
+        plan.Ask("main", "slow"): 3.0,
+        plan.Tier("main", ("slow", "quick")): 1.0,
+        plan.Tier("main", ("slow", "unknown")): 0.0,
+        plan.Route("main", (arm,), "quick"): 1.0,
+        plan.Route("main", (arm,), None): 3.0,
+        plan.Split("main", (plan.Slice(1, "slow"), plan.Slice(9999, "quick"))): 1.0,
+        plan.Cascade("main", ("slow", "quick"), plan.All(()), ""): 3.0,
+        plan.Fallback("main", ("slow", "quick"), ()): 3.0,
+        plan.With(name="main", step="slow"): 3.0,
+    }
+    assert {step: least_s(plan_of(step, models=[quick, slow, unknown]), "main") for step in steps} == steps
 
 
 # ---- fallback ---------------------------------------------------------------------------------------------------------------
@@ -840,6 +860,11 @@ def test_a_provider_is_made_once_for_many_requests() -> None:
 
     run_virtual(two())
     assert made == [1]
+
+
+def test_a_run_that_stays_off_the_network_imports_no_aiohttp() -> None:
+    program = "import sys, mmflow.report, mmflow.runtime.executor, mmflow.runtime.simulate; print('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 # ---- dry runs ---------------------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmflow.check.situations import TooMany, holds, situations
 from mmflow.plan import All, Any_, LabelIs, Not, RequestIs, Test, TextMatches
+from mmflow.situations import TooMany, holds, situations
 
 LABELS = {"task": ("code", "math", "other"), "data": ("public", "secret")}
 

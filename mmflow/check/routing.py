@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from mmflow.check import names
 from mmflow.check.program import Arm, Declaration, Program, targets_of
-from mmflow.check.situations import Situation, TooMany, situations
 from mmflow.diagnostics import Diagnostic, Note, error, warning
 from mmflow.plan import All
+from mmflow.situations import Situation, TooMany, situations
 
 
 def _situations(declaration: Declaration, program: Program) -> list[Situation]:

@@ -6,10 +6,10 @@ from typing import Any
 from mmflow.check import names
 from mmflow.check.program import Declaration, Program, targets_of
 from mmflow.check.scope import Scope
-from mmflow.check.situations import atoms
 from mmflow.diagnostics import Diagnostic
 from mmflow.options import FieldType, ListOf, MapOf, Reference, Scalar, fields_of
 from mmflow.plan import LabelIs, ScoreIs
+from mmflow.situations import atoms
 
 
 def uses(declaration: Declaration) -> Iterator[str]:

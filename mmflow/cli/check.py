@@ -1,6 +1,7 @@
 """`mmflow check`: what is wrong with workflow files."""
 
-from collections import Counter
+import sys
+from typing import get_args
 
 import click
 
@@ -8,9 +9,9 @@ from mmflow.check import ParamError, check
 from mmflow.cli.failure import FOUND, WRONG_USE, WrongUse
 from mmflow.cli.inputs import read_source
 from mmflow.cli.params import set_option
-from mmflow.cli.rendering import rendered
-from mmflow.cli.terminal import complain, say_lines, write_bytes
+from mmflow.cli.terminal import complain, put, wants_colour
 from mmflow.diagnostics import Diagnostic, sort
+from mmflow.diagnostics.render import Format, render
 from mmflow.registry import Registry
 from mmflow.syntax.parse import parse
 
@@ -26,14 +27,14 @@ Examples:
 @click.argument("files", metavar="FILE...", type=click.Path(), nargs=-1, required=True)
 @click.option(
     "--format",
-    type=click.Choice(("text", "json", "github", "sarif")),
+    type=click.Choice(get_args(Format)),
     default="text",
     show_default=True,
     help="The form of what is found.",
 )
 @click.option("--strict/--no-strict", help="Fail on warnings too.")
 @set_option
-def command(files: tuple[str, ...], format: str, strict: bool, set: dict[str, str]) -> int:
+def command(files: tuple[str, ...], format: Format, strict: bool, set: dict[str, str]) -> int:
     """Find what is wrong with workflow files; `-` reads standard input.
 
     What is found goes to standard output, and nothing where nothing is (JSON and SARIF are whole documents in any case).
@@ -47,11 +48,8 @@ def command(files: tuple[str, ...], format: str, strict: bool, set: dict[str, st
         except WrongUse as problem:
             complain(problem.message, problem.help)
             unreadable = True
-    write_bytes(rendered(found, format))
-    counts = Counter(each.severity for each in found)
-    if format == "text" and found:
-        say_lines([", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items())])
-    failed = counts["error"] or (strict and counts["warning"])
+    put(render(found, format, wants_colour(sys.stdout)), sys.stdout)
+    failed = any(each.severity == "error" or (strict and each.severity == "warning") for each in found)
     return WRONG_USE if unreadable else FOUND if failed else 0
 
 

@@ -118,7 +118,7 @@ def defaults(project: Project, verb: str, options: Flags) -> dict[str, Any]:
             help = f"did you mean `{near}`?" if near else f"flags of `{verb}` are {_names(options)}" if options else None
             raise WrongUse(f"{project.file}: `mmflow {verb}` has no flag `{key}`", help)
         if due := _due(options[key], value):
-            raise WrongUse(f"{project.file}: `{verb}.{key}` must be {due}, not {_shown(value)}")
+            raise WrongUse(f"{project.file}: `{verb}.{key}` must be {due}{_shown(value)}")
     return {key: _plain(options[key], value) for key, value in section.items()}
 
 
@@ -128,7 +128,7 @@ def _due(option: click.Option, value: object) -> str | None:
         return None if isinstance(value, bool) else "true or false"
     if option.multiple:
         fine = isinstance(value, dict) and all(isinstance(each, str | int | float) for each in value.values())
-        return None if fine else "a table of names and values"
+        return None if fine else "a table of names and values, which are texts, numbers, true or false"
     if isinstance(option.type, click.Choice):
         return None if value in option.type.choices else f"one of {_names(option.type.choices)}"
     return None if isinstance(value, str) and value else "a string"
@@ -145,7 +145,10 @@ def _text(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else "a table" if isinstance(value, dict) else _text(value)
+    """`, not …` for a value that can be shown."""
+    if isinstance(value, dict | list):
+        return ""
+    return f', not "{value}"' if isinstance(value, str) else f", not {_text(value)}"
 
 
 def _names(names: Any) -> str:

@@ -1,22 +1,13 @@
 """`mmflow explain`: the page of a diagnostic."""
 
-from pathlib import Path
-
 import click
 
-from mmflow import diagnostics
 from mmflow.cli.failure import WrongUse
-from mmflow.diagnostics import did_you_mean
-
-_PAGES = Path(diagnostics.__file__).parent / "pages"
-
-
-def _codes() -> list[str]:
-    return sorted(page.stem for page in _PAGES.glob("*.md"))
+from mmflow.diagnostics import did_you_mean, pages
 
 
 def _complete(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    return [code for code in _codes() if code.startswith(incomplete)]
+    return [code for code in pages.codes() if code.startswith(incomplete)]
 
 
 @click.command()
@@ -27,11 +18,11 @@ def command(code: str | None) -> None:
     Without CODE, list them all.
     """
     if code is None:
-        click.echo("\n".join(_codes()))
+        click.echo("\n".join(pages.codes()))
         return
     name = code.partition("[")[2].rstrip("]:") or code
     name = name.lower().replace("_", "-")
-    if name not in _codes():
-        near = did_you_mean(name, _codes())
+    if name not in pages.codes():
+        near = did_you_mean(name, pages.codes())
         raise WrongUse(f"there is no diagnostic `{code}`", f"did you mean `{near}`?" if near else "`mmflow explain` lists them")
-    click.echo((_PAGES / f"{name}.md").read_text(encoding="utf-8").rstrip())
+    click.echo(pages.page(name).text.rstrip())

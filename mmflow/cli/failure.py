@@ -9,7 +9,10 @@ BROKEN_PIPE = 141
 
 
 class Failure(Exception):
-    """A problem that a command found. `message` and `help` are for people, lower case, and hold no secret."""
+    """A problem that a command found. `message` and `help` are for people, lower case, and hold no secret.
+
+    The message is empty where what is wrong has been told already.
+    """
 
     code = FOUND
 

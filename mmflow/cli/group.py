@@ -120,5 +120,6 @@ def dispatch(arguments: list[str]) -> int:
         complain(*explained(error))
         return WRONG_USE
     except Failure as failure:
-        complain(failure.message, failure.help)
+        if failure.message:
+            complain(failure.message, failure.help)
         return failure.code

@@ -64,7 +64,7 @@ def read_bytes(file: str, limit: int, noun: str) -> bytes:
     except FileNotFoundError as error:
         raise WrongUse(f"there is no file `{file}`", _near(Path(file))) from error
     except IsADirectoryError as error:
-        raise WrongUse(f"`{file}` is a folder", _inside(Path(file), noun)) from error
+        raise WrongUse(f"`{file}` is a folder", f"name {noun} in it" + _such_as(Path(file), noun)) from error
     except OSError as error:
         raise WrongUse(f"`{file}` cannot be read: {clause(error.strerror)}") from error
     except ValueError as error:  # a name that no file can have
@@ -87,6 +87,6 @@ def _near(file: Path) -> str | None:
     return f"did you mean `{file.parent / near}`?" if near else None
 
 
-def _inside(folder: Path, noun: str) -> str:
-    workflows = sorted(folder.glob("*.mmf"))
-    return f"name {noun} in it" + (f", such as `{workflows[0]}`" if workflows else "")
+def _such_as(folder: Path, noun: str) -> str:
+    workflows = sorted(folder.glob("*.mmf")) if noun == "a workflow file" else []
+    return f", such as `{workflows[0]}`" if workflows else ""

@@ -43,10 +43,20 @@ def _run(arguments: list[str]) -> int:
         return 0
     from mmflow.cli.group import dispatch
 
+    _occupy_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # an answer is not lost to a locale that cannot write it
 
     return dispatch(arguments)
+
+
+def _occupy_standard_streams() -> None:
+    """Put nothing in the place of a closed standard stream, lest a socket takes its number and uvloop aborts over it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _report_bug(error: Exception) -> int:

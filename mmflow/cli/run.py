@@ -117,7 +117,7 @@ class _Pieces:
 def _print(result: Result, json: bool, dry_run: bool, streamed: bool) -> None:
     text = result.reply.text if result.reply else ""
     if json:
-        write_bytes(_document(summary(text, result.events)))
+        write_bytes(_document(result))
     elif dry_run:
         for line in told(result.events):
             say(f"{line}\n")
@@ -125,9 +125,12 @@ def _print(result: Result, json: bool, dry_run: bool, streamed: bool) -> None:
         say(text if text.endswith("\n") else f"{text}\n")
 
 
-def _document(value: object) -> bytes:
-    """One line of JSON; indented where a person reads it."""
-    encoded = msgspec.json.encode(value)
+def _document(result: Result) -> bytes:
+    """The summary of the run, with why the answer ends and the calls it asks for; one line, indented for a person."""
+    document = msgspec.to_builtins(summary(result.reply.text if result.reply else "", result.events))
+    if result.reply is not None:
+        document |= {"finish": result.reply.finish, "tool_calls": msgspec.to_builtins(result.reply.tool_calls)}
+    encoded = msgspec.json.encode(document)
     return (msgspec.json.format(encoded, indent=2) if is_terminal(sys.stdout) else encoded) + b"\n"
 
 

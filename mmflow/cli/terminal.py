@@ -78,6 +78,13 @@ def say(text: str) -> None:
         sys.stdout.flush()
 
 
+def put(text: str, stream: TextIO | None) -> None:
+    """Write what is fit for a terminal already: it may have colours."""
+    if stream is not None:
+        stream.write(text)
+        stream.flush()
+
+
 def say_lines(lines: Iterable[str]) -> None:
     """Write lines to standard error."""
     for line in lines:

@@ -1,6 +1,7 @@
 """click's errors of usage in the form of ours: what is wrong, then what to do."""
 
 import click
+from click.core import ParameterSource
 
 from mmflow.cli.failure import clause
 
@@ -11,17 +12,19 @@ def explained(error: click.UsageError) -> tuple[str, str]:
     help = f"`{command} --help` shows how it is used"
     match error:
         case click.NoSuchOption():
+            dash = "write `--` before a text that starts with `-`"
             near = f"did you mean `{error.possibilities[0]}`?" if error.possibilities else help
-            return f"`{command}` has no flag `{error.option_name}`", near
+            return f"`{command}` has no flag `{error.option_name}`", near if error.option_name.startswith("--") else dash
         case click.exceptions.NoSuchCommand():
             near = f"did you mean `{error.possibilities[0]}`?" if error.possibilities else "`mmflow --help` lists the commands"
             return f"there is no command `{error.command_name}`", near
         case click.MissingParameter(param=click.Parameter() as param):
             return f"`{command}` needs {_name(param)}", help
         case click.BadParameter(param=click.Parameter() as param):
-            return f"{_name(param)}: {clause(error.message)}", help
-        case click.BadOptionUsage():
-            return f"`{error.option_name}`: {clause(error.message)}", help
+            message = clause(error.message)
+            if isinstance(param.type, click.types.BoolParamType):
+                message = f"{message.partition(' is not')[0]} is neither true nor false"
+            return f"{_source(param, error.ctx) or _name(param)}: {message}", help
         case _:
             return clause(error.format_message()), help
 
@@ -30,3 +33,10 @@ def _name(param: click.Parameter) -> str:
     if isinstance(param, click.Option):
         return f"`{max(param.opts, key=len)}`"
     return f"`{param.make_metavar(click.get_current_context(silent=True) or click.Context(click.Command(None)))}`"
+
+
+def _source(param: click.Parameter, context: click.Context | None) -> str | None:
+    """The variable that a value came from, where it came from one."""
+    if context and param.name and context.get_parameter_source(param.name) is ParameterSource.ENVIRONMENT:
+        return f"the variable {context.auto_envvar_prefix}_{param.name.upper()}"
+    return None

@@ -10,7 +10,8 @@ from mmflow import plan as plans
 from mmflow.api import ParamError, UnknownFlow, build, flow_name
 from mmflow.cli.failure import Failure, WrongUse
 from mmflow.cli.inputs import MAX_PLAN_BYTES, read_bytes, read_source
-from mmflow.cli.terminal import say_lines, wants_colour, warn
+from mmflow.cli.terminal import put, wants_colour, warn
+from mmflow.diagnostics.render import render
 from mmflow.plan import Plan
 from mmflow.registry import Registry
 from mmflow.source import Source
@@ -47,9 +48,8 @@ def _built(source: Source, params: Mapping[str, str]) -> Plan:
     except ParamError as problem:
         raise WrongUse(problem.message, problem.help) from problem
     if built.plan is None:
-        say_lines(text(built.diagnostics, colour=wants_colour(sys.stderr)).splitlines())
-        count = sum(each.severity == "error" for each in built.diagnostics)
-        raise Failure(f"{source.path} has {count} error{'s' * (count != 1)}, so it cannot run")
+        put(render(built.diagnostics, color=wants_colour(sys.stderr)), sys.stderr)
+        raise Failure("")
     for each in built.diagnostics:
         if each.severity == "warning":
             warn(f"{each.span}: {each.message} [{each.code}]")

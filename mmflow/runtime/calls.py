@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from math import inf
 from random import Random
 
 import attrs
@@ -128,10 +129,8 @@ class Calls:
         if now >= bounds.ends_at:
             message = f"the deadline of {_text(bounds.deadline_s)} was over before `{name}` could be asked"
             raise CallError("timeout", message, dispatched="no", help="raise `deadline`, or lower the time-outs before it")
-        ends_at, within = bounds.ends_at, f"the deadline of {_text(bounds.deadline_s)}"
-        if own_s is not None and now + own_s < ends_at:
-            ends_at, within = now + own_s, f"its time-out of {_text(own_s)}"
-        timer = asyncio.timeout_at(ends_at)
+        own_ends_at = inf if own_s is None else now + own_s
+        timer = asyncio.timeout_at(min(own_ends_at, bounds.ends_at))
         self._shared.in_flight[name] += 1
         try:
             async with timer:
@@ -140,6 +139,8 @@ class Calls:
             if pieces is not None and pieces.caller_error is not None:
                 raise pieces.caller_error from None
             if timer.expired():
+                is_own = own_s is not None and own_ends_at < bounds.ends_at
+                within = f"its time-out of {_text(own_s or 0)}" if is_own else f"the deadline of {_text(bounds.deadline_s)}"
                 raise CallError("timeout", f"`{name}` did not answer within {within}", dispatched="maybe") from None
             if isinstance(error, CallError):
                 raise plugins.masked_error(error) from None
@@ -196,6 +197,7 @@ class Calls:
             message=error.message if error else None,
             help=error.help if error else None,
             served_model=reply.served_model if reply else None,
+            model_id=call.model.id,
             request_id=reply.request_id if reply else None,
             simulated=reply.simulated if reply else False,
         )

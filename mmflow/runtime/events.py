@@ -103,6 +103,8 @@ class CallEnded(_Event, frozen=True, kw_only=True, tag="call_ended"):
     message: str | None = None
     help: str | None = None
     served_model: str | None = None
+    model_id: str = ""
+    """What the provider was asked for, to compare with `served_model`."""
     request_id: str | None = None
     simulated: bool = False
 

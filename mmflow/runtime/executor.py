@@ -166,6 +166,7 @@ class _Run:
         try:
             answer = await self.step(flow.step, At(flow.name, bounds, emit))
             if emit is not None and not self._calls.reached_caller:
+                # It was held back until it was accepted, or its provider does not stream.
                 await emit(whole(answer.reply))
         except WouldAsk as first:
             return self._ended("decided", model=first.model, path=first.path)
@@ -411,7 +412,8 @@ def is_caught(error: CallError, on: tuple[str, ...]) -> bool:
     """Whether a fallback goes on after an error: its class is listed, or the class of its status (`5xx` covers 529)."""
     if error.error_class in NEVER_CAUGHT:
         return False
-    return error.error_class in on or (error.status is not None and f"{error.status // 100}xx" in on)
+    status = 529 if error.error_class == "overloaded" else error.status
+    return error.error_class in on or (status is not None and f"{status // 100}xx" in on)
 
 
 def _too_long(flow: plan.Flow, input_tokens: int) -> CallError:

@@ -134,7 +134,7 @@ class Plugins:
 
     def masked(self, text: str) -> str:
         """The text without any secret that a plugin was given."""
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, MASK)
         return text
 

@@ -50,6 +50,12 @@ def regions(tokens: Tokens, layout: Layout) -> list[Region]:
     return found
 
 
+def is_balanced(tokens: Tokens, layout: Layout) -> bool:
+    """Has every bracket of the file a partner, wherever its declarations begin?"""
+    whole = _match(tokens, range(len(tokens)), layout, None)
+    return not whole.unclosed and not whole.spare_braces
+
+
 def _extents(tokens: Tokens, layout: Layout) -> list[range]:
     """The tokens cut where a line at the outermost indentation begins a declaration."""
     first = next((index for index, kind in enumerate(tokens.types) if kind != "_NL"), 0)

@@ -15,9 +15,10 @@ _WRITE = f"write `mmflow {EDITION}` as the first line"
 
 @attrs.frozen
 class Heading:
-    """What is wrong with the first line, if anything, and from which token on the file goes on (0: it is right)."""
+    """What is wrong with the first line, if anything: its tokens before `keep` are right, and the file goes on at `resume`."""
 
     diagnostic: Diagnostic | None
+    keep: int
     resume: int
 
 
@@ -29,7 +30,7 @@ def check(source: Source, tokens: Tokens) -> Heading:
     if types[at] == "MMFLOW" and types[at + 1] == "QUANTITY":
         return _check_number(source, tokens, at + 1)
     if types[at] == END:
-        return Heading(error("edition-missing", "the file is empty", span, help=_WRITE), at)
+        return Heading(error("edition-missing", "the file is empty", span, help=_WRITE), 0, at)
     resume = at
     if types[at] == "MMFLOW" or (types[at] == "NAME" and types[at + 1] == "QUANTITY"):
         word = tokens.text_of(at)
@@ -40,18 +41,24 @@ def check(source: Source, tokens: Tokens) -> Heading:
     message = "the first line must say the edition of the language"
     if types[at] == "MMFLOW":
         message = "`mmflow` lacks the number of the edition"
-    return Heading(error("edition-missing", message, span, help=_WRITE), resume)
+    return Heading(error("edition-missing", message, span, help=_WRITE), 0, resume)
 
 
 def _check_number(source: Source, tokens: Tokens, at: int) -> Heading:
     text = tokens.text_of(at)
     span = Span(source, tokens.starts[at], tokens.ends[at])
+    after = at + 1
     if text == str(EDITION):
-        return Heading(None, 0)
+        if tokens.types[after] in ("_NL", "COMMA", END):
+            return Heading(None, after, after)
+        second = Span(source, tokens.starts[after], tokens.ends[after])
+        message = f"`{tokens.text_of(after)[:40]}` stands on the line of the edition"
+        return Heading(error("two-on-a-line", message, second, help="begin a new line"), after, after)
     if text.isascii() and text.isdigit() and text[0] != "0":
         message = f"edition {text} is newer than edition {EDITION}, the newest that this mmflow knows"
-        return Heading(error("edition-newer", message, span, help="upgrade mmflow, or write the file in an older edition"), 0)
-    return Heading(error("edition-missing", f"`{text}` is not an edition", span, help=_WRITE), _line_end(tokens, at))
+        help = "upgrade mmflow, or write the file in an older edition"
+        return Heading(error("edition-newer", message, span, help=help), after, after)
+    return Heading(error("edition-missing", f"`{text}` is not an edition", span, help=_WRITE), 0, _line_end(tokens, at))
 
 
 def _line_end(tokens: Tokens, at: int) -> int:

@@ -20,7 +20,9 @@ def examine(source: Source) -> tuple[str | None, list[Diagnostic]]:
         return None, [_not_text(source, 0, 0, message, "split it, and `import` the parts")]
     if source.bad_byte is not None:
         return _examine_bad_byte(source, source.bad_byte)
-    unseen = list(_UNSEEN.finditer(text)) if _UNSEEN.search(text) else []
+    if text.startswith("\ufeff"):  # a byte order mark is fine where it belongs
+        text = " " + text[1:]
+    unseen = list(_UNSEEN.finditer(text))
     if not unseen:
         return text, []
     if len(unseen) > _MAX_UNSEEN:
@@ -28,7 +30,7 @@ def examine(source: Source) -> tuple[str | None, list[Diagnostic]]:
         message = f"the file is not text: {len(unseen)} characters cannot be seen, the first is {_name(first[0])}"
         return None, [_not_text(source, first.start(), first.end(), message, "save it as UTF-8 text")]
     diagnostics = [
-        _not_text(source, each.start(), each.end(), f"{_name(each[0])} cannot be seen and cannot stay", _advice(each[0]))
+        _not_text(source, each.start(), each.end(), f"{_name(each[0])} cannot be seen by who reviews the file", _advice(each[0]))
         for each in unseen
     ]
     return _UNSEEN.sub(" ", text), diagnostics

@@ -69,7 +69,9 @@ def _scanner() -> re.Pattern[str]:
 
 
 # What a line of a text would not look like: the lines behind a text without an end do.
-_CODE = re.compile(r"\s*(?:\}|else\s*->|when\s.*->|\w+\s*=[^=]|[a-z_]\w*(?:\s+[\w.\"]+)*\s*\{(?!\{)|\d+%\s*->|(?:let|param|use|import)\s)")
+_CODE = re.compile(
+    r"\s*(?:\}|else\s*->|when\s.*->|\w+\s*=[^=]|[a-z_]\w*(?:\s+[\w.\"]+)*\s*\{(?!\{)|\d+%\s*->|(?:let|param|use|import)\s)"
+)
 
 
 def scan(text: str) -> Tokens:

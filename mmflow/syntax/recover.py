@@ -1,8 +1,8 @@
 """Parsing of a text with mistakes: each is reported once, in its place, and what is not part of one stays in the tree.
 
-Three things happen, in this order. Brackets without a partner get one, where the layout puts it. Then the automaton runs; where
-a token does not fit, `mistakes` names the mistake and may propose the few tokens that were meant, and with these it runs on. Where
-that does not help, the item around the mistake becomes `Broken`, and the parser goes on behind it.
+Brackets without a partner get one first, where the layout puts it. Then the automaton runs; where a token does not fit,
+`mistakes` names the mistake and may propose the few tokens that were meant, and with these it runs on. Where that does not help,
+the item around the mistake becomes `Broken`, and the parser goes on behind it.
 """
 
 from bisect import bisect_right
@@ -13,10 +13,10 @@ from mmflow.diagnostics import Diagnostic, Note, error
 from mmflow.source import Source, Span
 from mmflow.syntax import brackets, edition, mistakes, nodes
 from mmflow.syntax.build import Builder
+from mmflow.syntax.context import Context, Mistake
 from mmflow.syntax.layout import Layout
 from mmflow.syntax.lexer import CLOSERS, END, OPENERS, TOO_DEEP, Tokens
 from mmflow.syntax.machine import Machine
-from mmflow.syntax.mistakes import Context, Mistake
 from mmflow.syntax.tables import tables
 
 MAX_DIAGNOSTICS = 100
@@ -27,40 +27,45 @@ _BRACKETS = {"LBRACE": "{", "LSQB": "[", "LPAR": "(", "RBRACE": "}", "RSQB": "]"
 def recover(source: Source, tokens: Tokens) -> tuple[nodes.File, list[Diagnostic]]:
     """The tree of a text that has mistakes, and at least one diagnostic."""
     heading = edition.check(source, tokens)
-    if heading.resume or (heading.diagnostic and heading.diagnostic.code == "edition-missing"):
-        tokens = _with_edition(tokens, heading.resume)
-    tokens, diagnostics = _close_brackets(source, tokens)
+    tokens, diagnostics = _close_brackets(source, _with_edition(tokens, heading))
     recovery = _Recovery(source, tokens)
-    file = recovery.run()
     if heading.diagnostic:
-        if heading.diagnostic.code == "edition-newer":  # whatever else is wrong may be right in that edition
-            return file, [heading.diagnostic]
         diagnostics.append(heading.diagnostic)
+        if heading.diagnostic.code == "two-on-a-line":
+            recovery.keep_quiet_on_line_of(heading.keep)
+    file = recovery.run()
+    if heading.diagnostic and heading.diagnostic.code == "edition-newer":  # what else is wrong may be right in that edition
+        return file, [heading.diagnostic]
     return file, diagnostics + recovery.diagnostics
 
 
-def _with_edition(tokens: Tokens, resume: int) -> Tokens:
-    """The tokens from `resume` on behind a first line without text."""
-    mended = Tokens(tokens.text, [], [], [])
-    at = tokens.starts[resume]
-    for kind in ("MMFLOW", "QUANTITY", *(["_NL"] if tokens.types[resume] not in ("_NL", END) else [])):
-        mended.append(kind, at, at)
+def _with_edition(tokens: Tokens, heading: edition.Heading) -> Tokens:
+    """The tokens behind a sound first line, one without text where there is none."""
+    types, starts, ends = tokens.types, tokens.starts, tokens.ends
+    keep, resume = heading.keep, heading.resume
+    mended = Tokens(tokens.text, types[:keep], starts[:keep], ends[:keep])
+    lacking = ["MMFLOW", "QUANTITY"] if not keep else []
+    if types[resume] not in ("_NL", "COMMA", END):
+        lacking.append("_NL")
+    for kind in lacking:
+        mended.append(kind, starts[resume], starts[resume])
     for index in range(resume, len(tokens)):
-        mended.append(tokens.types[index], tokens.starts[index], tokens.ends[index])
+        mended.append(types[index], starts[index], ends[index])
     return mended
 
 
 def _close_brackets(source: Source, tokens: Tokens) -> tuple[Tokens, list[Diagnostic]]:
     """The tokens with a partner of no width for each bracket that lacks one."""
-    found = [each for region in brackets.regions(tokens, Layout(tokens)) for each in region.unclosed]
-    if not found:
+    layout = Layout(tokens)
+    found = [each for region in brackets.regions(tokens, layout) for each in region.unclosed]
+    if not found or (TOO_DEEP in tokens.types and brackets.is_balanced(tokens, layout)):
         return tokens, []
     inserts: dict[int, list[str]] = {}
     diagnostics: list[Diagnostic] = []
     for each in found:
         place = each.before - (tokens.types[each.before - 1] == "_NL")
         inserts.setdefault(place, []).append(OPENERS[tokens.types[each.opener]])
-        if TOO_DEEP not in tokens.types[each.opener : each.before]:
+        if len(diagnostics) < MAX_DIAGNOSTICS and TOO_DEEP not in tokens.types[each.opener : each.before]:
             diagnostics.append(_open_brace(source, tokens, each))
     mended = Tokens(tokens.text, [], [], [])
     for index, kind in enumerate(tokens.types):
@@ -92,7 +97,7 @@ class _Recovery:
     regions: list[brackets.Region]
     machine: Machine
     diagnostics: list[Diagnostic]
-    quiet_to: int  # what is wrong up to this token follows from a mistake that is reported
+    quiet_to: int  # nothing is reported up to this token
 
     def __init__(self, source: Source, tokens: Tokens) -> None:
         self.source, self.tokens = source, tokens
@@ -120,11 +125,15 @@ class _Recovery:
         assert isinstance(file, nodes.File)
         return file
 
+    def keep_quiet_on_line_of(self, index: int) -> None:
+        """Report nothing more on the line of a token: it follows from a mistake that is reported."""
+        end = index
+        while self.tokens.types[end] != END and self.layout.same_line(end, index):
+            end += 1
+        self.quiet_to = end if self.tokens.types[end] == END else end - 1
+
     def _report(self, mistake: Mistake) -> None:
-        line_end = mistake.last
-        while self.tokens.types[line_end] not in ("_NL", END) and self.layout.same_line(line_end, mistake.last):
-            line_end += 1
-        self.quiet_to = line_end
+        self.keep_quiet_on_line_of(mistake.last)
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             return
         start, end = self.tokens.starts[mistake.first], self.tokens.ends[mistake.last]
@@ -177,7 +186,8 @@ class _Recovery:
                 break
             end += 1
         last = max(first, end - 1)
-        broken = nodes.Broken(Span(self.source, self.tokens.starts[first], max(self.tokens.ends[last], self.tokens.starts[first])))
+        start = self.tokens.starts[first]
+        broken = nodes.Broken(Span(self.source, start, max(start, self.tokens.ends[last])))
         machine.push(machine.tables.actions[machine.states[-1]]["item"], broken, first, last)
         if types[end] == END:
             while not machine.fits([END]) and machine.fits(["RBRACE"]):

@@ -7,17 +7,18 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 if TYPE_CHECKING:
     from lark import Lark
-    from lark.grammar import Rule, Symbol
+    from lark.grammar import Rule, Symbol, Terminal
 
-_FORMAT = 1  # raise it when the layout of the cached data changes
+_FORMAT = 2  # raise it when the layout of the cached data changes
 
 
 @attrs.frozen
@@ -111,8 +112,8 @@ def _store(path: Path, data: dict[str, Any]) -> None:
     body = json.dumps(data, separators=(",", ":")).encode()
     draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
     try:
-        with draft.open("xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
         os.replace(draft, path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -142,20 +143,29 @@ def _compute(grammar: str) -> dict[str, Any]:
     table = lark.parser.parser._parse_table
     counts = _part_counts(lark.rules)
     numbers = {rule: number for number, rule in enumerate(lark.rules)}
-    # The start rule that lark adds is never reduced by: reaching the end state accepts.
+    places = _numbered(table.start_states["start"], table.states, Shift)
+    actions: list[dict[str, int]] = [{} for _ in places]
+    for state, place in places.items():
+        for symbol, (action, argument) in sorted(table.states[state].items()):
+            actions[place][str(symbol)] = places[argument] if action is Shift else ~numbers[argument]
     return {
-        "start": table.start_states["start"],
-        "end": table.end_states["start"],
-        "actions": [
-            {
-                str(symbol): argument if action is Shift else ~numbers[argument]
-                for symbol, (action, argument) in table.states[state].items()
-            }
-            for state in range(len(table.states))
-        ],
+        "start": places[table.start_states["start"]],
+        "end": places[table.end_states["start"]],
+        "actions": actions,
         "productions": [_production(rule, counts) for rule in lark.rules],
         **_terminals(lark),
     }
+
+
+def _numbered(start: int, states: dict[int, dict[str, tuple[Any, Any]]], shift: Any) -> dict[int, int]:
+    """The states in the order in which they are met from the start, for lark's own numbers differ from run to run."""
+    places = {start: 0}
+    for state in (queue := [start]):
+        for _, (action, argument) in sorted(states[state].items()):
+            if action is shift and argument not in places:
+                places[argument] = len(places)
+                queue.append(argument)
+    return places
 
 
 def _part_counts(rules: "list[Rule]") -> dict[str, int | None]:
@@ -173,13 +183,18 @@ def _part_counts(rules: "list[Rule]") -> dict[str, int | None]:
             counts[name] = 0 if totals == {0} else 1 if totals == {1} and not repeats else None
         return counts[name]
 
-    def total(expansion: "list[Symbol]") -> int | None:
-        parts = [(0 if symbol.filter_out else 1) if symbol.is_term else count(symbol.name) for symbol in expansion]
+    def total(expansion: "Sequence[Symbol]") -> int | None:
+        parts = [(0 if _is_dropped(symbol) else 1) if symbol.is_term else count(symbol.name) for symbol in expansion]
         return None if None in parts else sum(part or 0 for part in parts)
 
     for rule in rules:
         count(rule.origin.name)
     return counts
+
+
+def _is_dropped(symbol: "Symbol") -> bool:
+    """Is a terminal only there to be read, such as a bracket?"""
+    return bool(cast("Terminal", symbol).filter_out)
 
 
 def _production(rule: "Rule", counts: dict[str, int | None]) -> list[Any]:
@@ -189,7 +204,7 @@ def _production(rule: "Rule", counts: dict[str, int | None]) -> list[Any]:
     for index, symbol in enumerate(rule.expansion):
         picks += [None] * (gaps[index] if gaps else 0)
         if symbol.is_term:
-            if not symbol.filter_out:
+            if not _is_dropped(symbol):
                 picks.append(index)
         elif counts.get(symbol.name, 1) == 1:
             picks.append(index)
@@ -206,7 +221,8 @@ def _production(rule: "Rule", counts: dict[str, int | None]) -> list[Any]:
 def _terminals(lark: "Lark") -> dict[str, Any]:
     from lark.lexer import PatternStr
 
-    words = {t.pattern.value: t.name for t in lark.terminals if isinstance(t.pattern, PatternStr) and t.pattern.value.isidentifier()}
+    literals = [each for each in lark.terminals if isinstance(each.pattern, PatternStr)]
+    words = {each.pattern.value: each.name for each in literals if each.pattern.value.isidentifier()}
     others = [t for t in lark.terminals if t.name not in words.values()]
     others.sort(key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
     return {
