@@ -6,16 +6,18 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmflow.api import Answer, Flow, Input, LoadError, ParamError, RunFailed, UnknownFlow, load
+    from mmflow.api import Answer, Flow, Input, LoadError, ParamError, RequestError, RunFailed, UnknownFlow, load
     from mmflow.plugin import Message, Request
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Answer", "Flow", "LoadError", "Message", "ParamError", "Request", "RunFailed", "UnknownFlow", "__version__", "load", "run",
+    "Answer", "Flow", "LoadError", "Message", "ParamError", "Request", "RequestError", "RunFailed", "UnknownFlow", "__version__",
+    "load", "run",
 ]  # fmt: skip
 
 _HOMES = dict.fromkeys(("Answer", "Flow", "Input", "LoadError", "ParamError", "RunFailed", "UnknownFlow", "load"), "mmflow.api")
+_HOMES |= {"RequestError": "mmflow.request"}
 _HOMES |= dict.fromkeys(("Message", "Request"), "mmflow.plugin")
 
 

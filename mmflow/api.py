@@ -8,41 +8,23 @@ from types import TracebackType
 from typing import Any
 
 import attrs
-import msgspec
 
 from mmflow import plan as plans
-from mmflow.check import ParamError as ParamError
-from mmflow.check import check
-from mmflow.compile import compile
-from mmflow.diagnostics import Diagnostic, did_you_mean, sort
+from mmflow.build import Build as Build
+from mmflow.build import ParamError as ParamError
+from mmflow.build import build as build
+from mmflow.diagnostics import Diagnostic, did_you_mean
 from mmflow.plan import Plan
 from mmflow.plugin import Delta, Emit, Request
 from mmflow.registry import Registry
 from mmflow.report import Summary, summary, trace
+from mmflow.request import RequestError as RequestError
+from mmflow.request import of_document
 from mmflow.runtime.events import Event, RequestEnded
 from mmflow.runtime.executor import Executor
 from mmflow.runtime.result import Result
 from mmflow.source import Source
-from mmflow.syntax.parse import parse
 from mmflow.vocabulary import Vocabulary
-
-
-@attrs.frozen
-class Build:
-    """What became of a file: its plan (None where a diagnostic is an error) and its diagnostics in the order of the text."""
-
-    plan: Plan | None
-    diagnostics: tuple[Diagnostic, ...]
-
-
-def build(source: Source, vocabulary: Vocabulary, params: Mapping[str, str] | None = None) -> Build:
-    """Parse, check and compile. Raises `ParamError` for a parameter that cannot be set."""
-    parsed = parse(source)
-    checked = check(parsed.file, vocabulary, params)
-    found = tuple(sort((*parsed.diagnostics, *checked.diagnostics)))
-    if any(each.severity == "error" for each in found):
-        return Build(None, found)
-    return Build(compile(checked.program), found)
 
 
 class LoadError(Exception):
@@ -236,15 +218,10 @@ def flow_name(plan: Plan, name: str | None) -> str:
 
 
 def as_request(input: Input) -> Request:
-    """A request from what callers give. Raises `ValueError` where its fields are wrong."""
+    """A request from what callers give. Raises `RequestError` where its fields are wrong."""
     if isinstance(input, Request):
         return input
-    if isinstance(input, str):
-        return Request.of(input)
-    try:
-        return msgspec.convert(input, Request)
-    except msgspec.ValidationError as problem:
-        raise ValueError(f"this is not a request: {problem}") from problem
+    return Request.of(input) if isinstance(input, str) else of_document(input).request
 
 
 def _answer(result: Result) -> Answer:
@@ -255,6 +232,6 @@ def _answer(result: Result) -> Answer:
 
 
 __all__ = [
-    "Answer", "Build", "Emit", "Flow", "LoadError", "ParamError", "RunFailed", "Stream", "UnknownFlow",
+    "Answer", "Build", "Emit", "Flow", "LoadError", "ParamError", "RequestError", "RunFailed", "Stream", "UnknownFlow",
     "as_request", "build", "flow_name", "load", "load_plan",
 ]  # fmt: skip

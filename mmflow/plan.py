@@ -204,10 +204,9 @@ class Flow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     max_cost_microusd: int | None = None
 
 
-class Plan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=SCHEMA, tag_field="schema"):
     """Everything that runs. `params` are the values that this plan was compiled with, as text."""
 
-    schema: int = SCHEMA
     edition: int = 1
     file: str = ""
     params: dict[str, str] = {}
@@ -231,12 +230,11 @@ def encode(plan: Plan) -> bytes:
 def decode(data: bytes) -> Plan:
     """A plan from its JSON. Raises `PlanError`."""
     try:
-        plan = msgspec.json.decode(data, type=Plan)
+        return msgspec.json.decode(data, type=Plan)
     except msgspec.MsgspecError as error:
+        if "$.schema" in str(error):
+            raise PlanError(f"this plan is of another schema than {SCHEMA}, the one that this mmflow reads") from error
         raise PlanError(f"this is not a plan: {error}") from error
-    if plan.schema > SCHEMA:
-        raise PlanError(f"this plan has schema {plan.schema}; this mmflow reads up to {SCHEMA}")
-    return plan
 
 
 def fingerprint(plan: Plan) -> str:

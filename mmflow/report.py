@@ -241,7 +241,15 @@ def _rounded(seconds: float) -> float:
 
 def trace(events: Iterable[Event]) -> list[str]:
     """The decision in lines: time, what happened, to whom, and why. Free of control characters, whatever a model said."""
-    return [f"{event.at_s:8.3f}s {word:<9} {_printable(text)}".rstrip() for event in events for word, text in _told(event)]
+    lines: list[str] = []
+    helped: set[str] = set()
+    for event in events:
+        lines += [f"{event.at_s:8.3f}s {word:<9} {_printable(text)}" for word, text in _told(event)]
+        if isinstance(event, CallEnded | RequestEnded) and event.help is not None and event.help not in helped:
+            # The same advice once: a request ends with the error of its last call.
+            helped.add(event.help)
+            lines.append(f"{'':19} help: {_printable(event.help)}")
+    return lines
 
 
 def _told(event: Event) -> Iterator[tuple[str, str]]:
@@ -270,8 +278,6 @@ def _told(event: Event) -> Iterator[tuple[str, str]]:
             yield "asked", f"{event.model}{purpose}  {event.path}{attempt}"
         case CallEnded():
             yield event.outcome, "  ".join(_call_facts(event))
-            if event.help:
-                yield "", f"help: {event.help}"
         case Scored(score=None):
             yield "scored", f"{event.path}: {event.scorer} has no score: {event.message}"
         case Scored():
@@ -286,8 +292,6 @@ def _told(event: Event) -> Iterator[tuple[str, str]]:
             yield "degraded", f"{event.path}: the best answer so far, of {event.step} ({event.reason})"
         case RequestEnded():
             yield event.outcome.removeprefix("stream_"), "  ".join(_end_facts(event))
-            if event.help:
-                yield "", f"help: {event.help}"
 
 
 def _call_facts(call: CallEnded) -> Iterator[str]:

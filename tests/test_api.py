@@ -91,7 +91,7 @@ async def test_a_request_is_a_text_a_mapping_or_a_request(tmp_path: Path) -> Non
         mapping = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}]}
         same = mmflow.Request(messages=(mmflow.Message("system", "Be brief."), mmflow.Message("user", "hello")))
         assert (await flow.run(mapping)).text == (await flow.run(same)).text
-        with pytest.raises(ValueError, match="not a request"):
+        with pytest.raises(mmflow.RequestError, match="temprature"):
             await flow.run({"messages": [{"role": "user", "content": "hello"}], "temprature": 1})
 
 

@@ -443,6 +443,26 @@ def test_a_scorer_that_fails_accepts_nothing(what: Any) -> None:
     assert all(each.score is None and each.message for each in of_type(result, Scored))
 
 
+NO_SCORE = plan.ScoreIs("broken", "<", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("accept", "accepted"),
+    [
+        (NO_SCORE, False),
+        (plan.Not(NO_SCORE), False),
+        (plan.Not(plan.All((NO_SCORE, plan.ScoreIs("fine", "<", 0.5)))), False),
+        (plan.Not(plan.Any_((plan.ScoreIs("fine", "<", 0.5), NO_SCORE))), False),
+        (plan.Any_((NO_SCORE, plan.ScoreIs("fine", ">=", 0.5))), True),
+        (plan.Not(plan.ScoreIs("fine", "<", 0.5)), True),
+    ],
+)
+def test_neither_a_missing_score_nor_its_opposite_accepts_an_answer(accept: plan.Test, accepted: bool) -> None:
+    of = plan_of(plan.Cascade("main", ("small", "large"), accept, "…"), models=["small", "large"], scorers=["fine", "broken"])
+    vocabulary = words(scorers={"fine": Says(fine), "broken": Says(lambda text: 1 / 0)})
+    assert (run(of, {"small": [reply("0.9")]}, vocabulary=vocabulary).ended.model == "small") is accepted
+
+
 def test_the_best_answer_so_far_is_given_where_the_next_step_needs_more_time_than_is_left() -> None:
     result = cascade(
         {"small": [reply("0.4", 1.0)], "medium": [reply("0.3", 1.0)]}, deadline_s=4.0, medium={"p95_s": 1.0}, large={"p95_s": 2.5}

@@ -12,7 +12,7 @@ import pytest
 import upstream as up
 from upstream import Upstream, closed_port
 
-from mmflow.plugin import CallError, HttpReply, ServerEvent, Timeouts, error_of_status, retry_after_s
+from mmflow.plugin import CallError, Duration, HttpReply, ServerEvent, Timeouts, Tokens, error_of_status, retry_after_s
 from mmflow.runtime.http import AioHttp
 
 UNBOUND = Timeouts()
@@ -416,3 +416,14 @@ async def test_a_proxy_that_is_away_is_named_as_such(http: AioHttp, monkeypatch:
 )
 def test_retry_after_is_read_in_every_form(headers: dict[str, str], wait_s: float | None) -> None:
     assert retry_after_s(headers) == wait_s
+
+
+async def test_quantities_of_the_language_are_sent_as_plain_json() -> None:
+    async with up.running() as server:
+        http = AioHttp()
+        try:
+            body = {"model": "ok", "messages": [], "wait": Duration(1.5), "most": Tokens(8)}
+            await http.post(f"{server.url}/chat/completions", body, {}, UNBOUND)
+        finally:
+            await http.close()
+        assert (server.seen[-1].body["wait"], server.seen[-1].body["most"]) == (1.5, 8)

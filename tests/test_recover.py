@@ -1,8 +1,13 @@
 """One thing broken in a large workflow: reported once, by its name, in its line, with every other block kept."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mmflow.source import Source
 from mmflow.syntax import nodes
@@ -10,7 +15,7 @@ from mmflow.syntax.parse import Parsed, parse
 
 SUPPORT = (Path(__file__).parent / "data" / "support.mmf").read_text()
 
-# What is broken: code | text before | text after | where in the line of the text after the report is (its line), default the first.
+# What is broken: the code, what stands in the sound file, what in the broken one, and a part of the line that is reported.
 VARIANTS: list[tuple[str, str, str, str]] = [
     # the first line
     ("edition-missing", "mmflow 1\n", "", "use acme"),
@@ -27,7 +32,7 @@ VARIANTS: list[tuple[str, str, str, str]] = [
     ("value-missing", 'url = "http://llm.dc1.internal:8000/v1"', "url =", "url ="),
     ("value-missing", "zone = own\n", "zone = # where?\n", "zone ="),
     ("value-missing", "min_quality = 0.70", "min_quality =", "min_quality ="),
-    ("value-missing", 'sonnet_next like sonnet { id = "claude-sonnet-4" }', "sonnet_next like sonnet { id = }", "sonnet_next like"),
+    ("value-missing", '{ id = "claude-sonnet-4" }', "{ id = }", "{ id = }"),
     ("value-missing", "limits = { requests = 500/min,", "limits = { requests = ,", "limits ="),
     ("value-missing", "concurrency = 64 }", "concurrency = }", "limits ="),
     ("value-missing", "ttl = 1h", "ttl =", "ttl ="),
@@ -38,7 +43,7 @@ VARIANTS: list[tuple[str, str, str, str]] = [
     ("value-missing", "expect = [served_by(mini), attempts(sonnet) == 2]", "expect =", "expect ="),
     ("value-missing", "models = [llama, mini]", "models =\n    [llama, mini]", "models ="),
     # an arrow
-    ("arrow-missing", "when data >= confidential -> private", "when data >= confidential private", "when data >= confidential private"),
+    ("arrow-missing", "confidential -> private", "confidential private", "confidential private"),
     ("arrow-missing", "when task == code -> code_answer", "when task == code code_answer", "code code_answer"),
     ("arrow-missing", "when task == code -> code_answer", "when task == code", "when task == code\n"),
     ("arrow-missing", "when task == code -> code_answer", "when task == code => code_answer", "=> code_answer"),
@@ -229,37 +234,245 @@ VARIANTS: list[tuple[str, str, str, str]] = [
 
 
 def broken(before: str, after: str) -> str:
-    assert SUPPORT.count(before) >= 1, before
+    assert before in SUPPORT, before
     return SUPPORT.replace(before, after, 1)
 
 
 def line_of(text: str, mark: str, near: int) -> int:
     at = text.find(mark) if text.count(mark) == 1 else text.find(mark, max(0, text.rfind("\n", 0, near) - 1))
     assert at >= 0, mark
-    return text.count("\n", 0, at + len(mark) - len(mark.lstrip("\n"))) + 1
+    return text.count("\n", 0, at) + 1
 
 
-def check(text: str, code: str, line: int) -> Parsed:
-    parsed = parse(Source("support.mmf", text))
-    got = [(each.code, each.span.position()[0], each.message) for each in parsed.diagnostics]
-    assert [each[:2] for each in got] == [(code, line)], got
-    return parsed
+def read(text: str) -> Parsed:
+    return parse(Source("support.mmf", text))
 
 
-def kept(parsed: Parsed, text: str) -> int:
+def found(text: str) -> list[tuple[str, int]]:
+    return [(each.code, each.span.position()[0]) for each in read(text).diagnostics]
+
+
+def blocks(parsed: Parsed) -> list[nodes.Block]:
+    return [each for each in parsed.file.items if isinstance(each, nodes.Block)]
+
+
+SOUND = blocks(read(SUPPORT))
+
+
+def kept(text: str) -> int:
     """How many blocks of the sound workflow are in the tree as they are there."""
-    sound = [each for each in parse(Source("support.mmf", SUPPORT)).file.items if isinstance(each, nodes.Block)]
-    here = [each for each in parsed.file.items if isinstance(each, nodes.Block)]
-    return sum(each in here for each in sound)
+    here = blocks(read(text))
+    return sum(each in here for each in SOUND)
 
 
-BLOCKS = sum(isinstance(each, nodes.Block) for each in parse(Source("support.mmf", SUPPORT)).file.items)
+def variants() -> Iterator[tuple[str, str, int]]:
+    """The code, the text, and the line where it is due."""
+    for code, before, after, mark in VARIANTS:
+        text = broken(before, after)
+        yield code, text, line_of(text, mark, SUPPORT.find(before))
 
 
 @pytest.mark.parametrize(("code", "before", "after", "mark"), VARIANTS)
 def test_one_mistake_is_one_diagnostic_in_its_line(code: str, before: str, after: str, mark: str) -> None:
     text = broken(before, after)
-    line = line_of(text, mark, SUPPORT.find(before))
-    parsed = check(text, code, line)
-    touched = 2 if "\n}" in before or "} " in after else 1
-    assert kept(parsed, text) >= BLOCKS - touched
+    assert found(text) == [(code, line_of(text, mark, SUPPORT.find(before)))]
+    assert kept(text) >= len(SOUND) - (2 if "\n" in before else 1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [
+        (r"\n", "\r\n"),
+        (r"(?m)^  ", "\t"),
+        (r"(?m)^( +)", r"\1\1"),
+        (r"(?m)^(?=.)", "  "),
+        (r"\A", "\ufeff"),
+        (r"\n\Z", ""),
+    ],
+    ids=["CRLF", "tabs", "wide", "all indented", "byte order mark", "no last line end"],
+)
+def test_the_author_s_layout_does_not_matter(pattern: str, replacement: str) -> None:
+    for code, text, line in variants():
+        assert found(re.sub(pattern, replacement, text)) == [(code, line)]
+
+
+def test_mistakes_in_several_blocks_are_reported_each_in_its_place() -> None:
+    random = Random(7)
+    gap = "\n\n"
+    candidates = [each for each in VARIANTS if not each[0].startswith("edition")]
+    for _ in range(100):
+        chosen: dict[int, tuple[str, str, str, str]] = {}
+        for each in random.sample(candidates, 5):
+            start = SUPPORT.find(each[1])
+            if gap not in each[1] and gap not in each[2]:
+                chosen.setdefault(SUPPORT.rfind(gap, 0, start), each)
+        text, due, shift = SUPPORT, [], 0
+        for _, (code, before, after, mark) in sorted(chosen.items()):
+            at = SUPPORT.find(before)
+            due.append((code, line_of(broken(before, after), mark, at) + shift))
+            shift += after.count("\n") - before.count("\n")
+        for _, (_, before, after, _) in sorted(chosen.items(), reverse=True):
+            at = SUPPORT.find(before)
+            text = text[:at] + after + text[at + len(before) :]
+        assert found(text) == sorted(due, key=lambda each: each[1])
+
+
+SIGNS = [
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    '"',
+    '"""',
+    ",",
+    "=",
+    "==",
+    "->",
+    ":",
+    "and",
+    "when",
+    "else",
+    "#",
+    "\n",
+    "é",
+    "\x00",
+    "10%",
+]
+
+
+def mutated(random: Random) -> str:
+    """The workflow with a token, a character or a line deleted, inserted or doubled."""
+    lines = SUPPORT.split("\n")
+    at, line = random.randrange(1, len(SUPPORT)), random.randrange(1, len(lines))
+    match random.randrange(6):
+        case 0:
+            return SUPPORT[:at] + SUPPORT[at + 1 :]
+        case 1:
+            return SUPPORT[:at] + random.choice(SIGNS) + SUPPORT[at:]
+        case 2:
+            return SUPPORT[:at] + SUPPORT[at : at + 10] * 2 + SUPPORT[at + 10 :]
+        case 3:
+            return "\n".join(lines[:line] + lines[line + 1 :])
+        case 4:
+            return "\n".join(lines[:line] + [lines[line]] * 2 + lines[line + 1 :])
+        case _:
+            words = list(re.finditer(r"\w+|[^\w\s]", SUPPORT))
+            word = random.choice(words)
+            return SUPPORT[: word.start()] + SUPPORT[word.end() :]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_mutation_leaves_the_other_blocks_alone(seed: int) -> None:
+    random = Random(seed)
+    shares = [kept(mutated(random)) / (len(SOUND) - 1) for _ in range(10)]
+    assert sum(shares) / len(shares) >= 0.95
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40))
+def test_many_mutations_give_a_tree(seed: int, count: int) -> None:
+    random = Random(seed)
+    text = SUPPORT
+    for _ in range(count):
+        at = random.randrange(len(text))
+        text = text[:at] + random.choice(["", random.choice(SIGNS)]) + text[at + random.randrange(4) :] + "\n"
+    read(text)
+
+
+def test_a_file_of_mistakes_reports_a_hundred_and_says_that_there_are_more() -> None:
+    diagnostics = read("mmflow 1\n" + "x = \n" * 1000).diagnostics
+    assert len(diagnostics) == 100
+    assert "not shown" in diagnostics[-1].notes[0].message
+
+
+def test_the_place_of_a_missing_brace_is_told_by_the_layout() -> None:
+    (diagnostic,) = read("mmflow 1\nmodel a {\n  x = { y = 1\n  z = 2\n}\n").diagnostics
+    assert diagnostic.span.text == "{"
+    assert diagnostic.span.position() == (3, 7)
+    (note,) = diagnostic.notes
+    assert note.span is not None
+    assert note.span.position() == (4, 3)
+
+
+def test_a_missing_brace_is_found_without_indentation_too() -> None:
+    text = "mmflow 1\nmodel a {\nx = 1\n\nmodel b {\nx = { y = 1\n}\nmodel c {\nz = 1\n}\n"
+    assert found(text) == [("open-brace", 2), ("open-brace", 6)]
+    assert [each.name for each in blocks(read(text))] == ["a", "b", "c"]
+
+
+def test_what_was_meant_stays_in_the_tree() -> None:
+    text = broken("when task == code -> code_answer", "when task = code code_answer")
+    (flow,) = (each for each in blocks(read(text)) if each.kind == "flow")
+    assert flow == next(each for each in SOUND if each.kind == "flow")
+
+
+def test_what_cannot_be_read_is_broken_and_its_neighbours_are_not() -> None:
+    parsed = read("mmflow 1\nmodel a {\n  x = 1\n  y = ? ? ?\n  z = 3\n}\n")
+    (block,) = blocks(parsed)
+    assert [type(each) for each in block.body.items] == [nodes.Attr, nodes.Broken, nodes.Attr]
+    assert block.body.items[1].span.text == "y = ? ? ?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mmflow 1\nx = " + "[" * 10_000,
+        "mmflow 1\nx = " + "[" * 10_000 + "]" * 10_000,
+        "mmflow 1\n" + "a { b { " * 10_000,
+        "mmflow 1\n" + "a {\n" * 10_000 + "}\n" * 10_000,
+        "mmflow 1\nx = " + "(" * 10_000 + "a" + ")" * 10_000,
+        "mmflow 1\nx = " + "not " * 10_000 + "a",
+        "mmflow 1\nx = a" + ".a" * 10_000,
+        "mmflow 1\nx = a" + "()" * 10_000,
+        "mmflow 1\nx = a" + " with {}" * 10_000,
+    ],
+)
+def test_any_depth_is_a_diagnostic(text: str) -> None:
+    assert [code for code, _ in found(text)] == ["too-deep"]
+
+
+def test_a_hundred_levels_are_not_too_deep() -> None:
+    assert found("mmflow 1\nx = " + "[" * 100 + "]" * 100) == []
+    assert found("mmflow 1\nx = " + "[" * 101 + "]" * 101) == [("too-deep", 2)]
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "said"),
+    [
+        (b"mmflow 1\n# caf\xe9\nmodel a {}\n", 2, "byte 14 of the file is not UTF-8"),
+        (b"\xff\xfem\x00m\x00", 1, "byte 0 of the file is not UTF-8"),
+        (b"mmflow 1\nmodel a { x = 1\x00 }\n", 2, "U+0000"),
+        (b"mmflow 1\rmodel a {}\r", 1, "carriage return"),
+        ("mmflow 1\n# \u202e reversed\n".encode(), 2, "U+202E"),
+        (bytes(range(256)) * 10, 2, "not UTF-8"),
+        (b"\x00" * 1000, 1, "not text"),
+        (b"mmflow 1\n" + b"#" * 5_000_000, 1, "larger than 5 MB"),
+    ],
+)
+def test_what_is_no_text_is_one_diagnostic(data: bytes, line: int, said: str) -> None:
+    diagnostics = parse(Source.from_bytes("x.mmf", data)).diagnostics
+    assert {each.code for each in diagnostics} == {"not-text"}
+    assert said in diagnostics[0].message
+    assert diagnostics[0].span.position()[0] == line
+
+
+def test_a_bad_character_costs_no_block() -> None:
+    parsed = parse(Source.from_bytes("x.mmf", b"mmflow 1\nmodel a { x = \x07 }\nmodel b {} # \xe9\n".replace(b"\xe9", b"")))
+    assert [each.name for each in blocks(parsed)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "   ", "# only a comment\n", "\ufeff"])
+def test_an_empty_file_lacks_its_edition(text: str) -> None:
+    assert [code for code, _ in found(text)] == ["edition-missing"]
+
+
+def test_a_newer_edition_is_all_that_is_said_of_a_file() -> None:
+    assert found("mmflow 2\nmodel a => ???\n") == [("edition-newer", 1)]
+
+
+def test_what_was_expected_is_named() -> None:
+    (diagnostic,) = read("mmflow 1\nuse a.b as 3\n").diagnostics
+    assert diagnostic.message == "unexpected `3`, expected a name"

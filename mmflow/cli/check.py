@@ -5,15 +5,14 @@ from typing import get_args
 
 import click
 
-from mmflow.check import ParamError, check
+from mmflow.build import ParamError, build
 from mmflow.cli.failure import FOUND, WRONG_USE, WrongUse
 from mmflow.cli.inputs import read_source
 from mmflow.cli.params import set_option
 from mmflow.cli.terminal import complain, put, wants_colour
-from mmflow.diagnostics import Diagnostic, sort
+from mmflow.diagnostics import Diagnostic
 from mmflow.diagnostics.render import Format, render
 from mmflow.registry import Registry
-from mmflow.syntax.parse import parse
 
 _EXAMPLES = """\b
 Examples:
@@ -56,9 +55,8 @@ def command(files: tuple[str, ...], format: Format, strict: bool, set: dict[str,
 def _diagnostics(file: str, params: dict[str, str]) -> list[Diagnostic]:
     if file.endswith(".json"):
         raise WrongUse(f"`{file}` is a saved plan, not a workflow", "check the workflow that it was made from")
-    parsed = parse(source := read_source(file))
+    source = read_source(file)
     try:
-        checked = check(parsed.file, Registry.installed(), params)
+        return list(build(source, Registry.installed(), params).diagnostics)
     except ParamError as problem:
         raise WrongUse(f"{source.path}: {problem.message}", problem.help) from problem
-    return sort((*parsed.diagnostics, *checked.diagnostics))

@@ -9,8 +9,9 @@ import attrs
 import click
 
 from mmflow.cli.environ import load_dotenv, warn_of_unknown_variables
-from mmflow.cli.failure import WrongUse, clause
+from mmflow.cli.failure import WrongUse
 from mmflow.diagnostics import did_you_mean
+from mmflow.wording import clause
 
 
 @attrs.frozen

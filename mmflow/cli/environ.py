@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmflow.cli.failure import clause
 from mmflow.cli.terminal import warn
 from mmflow.diagnostics import did_you_mean
+from mmflow.wording import clause
 
 
 def load_dotenv(file: Path) -> None:

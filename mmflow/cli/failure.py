@@ -29,9 +29,3 @@ class WrongUse(Failure):
 
 class Terminated(Exception):
     """The process was asked to end (SIGTERM), and what it was doing has been wound up."""
-
-
-def clause(sentence: str | None) -> str:
-    """Another library's sentence as a clause of ours: lower case first letter, no full stop, names in backticks."""
-    text = (sentence or "unknown reason").rstrip(".").replace("'", "`")
-    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from mmflow.cli.failure import Failure, WrongUse, clause
+from mmflow.cli.failure import Failure, WrongUse
+from mmflow.wording import clause
 
 _WORKFLOW = """\
 mmflow 1

@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-from mmflow.cli.failure import WrongUse, clause
+from mmflow.cli.failure import WrongUse
 from mmflow.cli.terminal import is_terminal
 from mmflow.diagnostics import did_you_mean
+from mmflow.wording import clause
 from mmflow.source import Source
 
 MAX_WORKFLOW_BYTES = 1_000_000

@@ -6,7 +6,8 @@ import os
 import sys
 
 from mmflow import __version__
-from mmflow.cli.failure import BROKEN_PIPE, FOUND, INTERNAL, INTERRUPTED, TERMINATED, Terminated, clause
+from mmflow.cli.failure import BROKEN_PIPE, FOUND, INTERNAL, INTERRUPTED, TERMINATED, Terminated
+from mmflow.wording import clause
 
 _OUTPUT_IS_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 

@@ -10,7 +10,6 @@ from mmflow.cli.failure import Failure, WrongUse
 from mmflow.cli.inputs import read_input
 from mmflow.cli.loop import run_loop
 from mmflow.cli.params import set_option
-from mmflow.cli.request import decode
 from mmflow.cli.suggest import flows
 from mmflow.cli.terminal import is_terminal, remark, say, say_lines, write_bytes
 from mmflow.cli.workflow import Workflow, flow_of, load
@@ -19,6 +18,7 @@ from mmflow.plugin import Delta, ErrorClass, ProviderWord, Request
 from mmflow.registry import Registry
 from mmflow.report import summary
 from mmflow.report import trace as told
+from mmflow.request import Asked, RequestError, decode
 from mmflow.runtime.events import CallEnded, Event, RequestEnded
 from mmflow.runtime.executor import Executor
 from mmflow.runtime.result import Result
@@ -59,7 +59,7 @@ def command(
     if file == "-" and input in (None, "-"):
         raise WrongUse("standard input cannot be both the workflow and the input", "give INPUT as an argument or as `@file`")
     workflow = load(file, set)
-    asked = decode(read_input(input))
+    asked = _asked(read_input(input))
     if flow is None and asked.model is not None and asked.model not in workflow.plan.flows:
         raise WrongUse(
             f"the request asks for the model `{asked.model}`, which is no flow of `{file}`",
@@ -78,6 +78,13 @@ def command(
         remark(note)
     if result.ended.outcome not in ("served", "decided"):
         raise _failure(result)
+
+
+def _asked(text: str) -> Asked:
+    try:
+        return decode(text)
+    except RequestError as problem:
+        raise WrongUse(problem.message, problem.help) from problem
 
 
 async def _result(workflow: Workflow, flow: str, request: Request, streams: bool, dry_run: bool, events: list[Event]) -> Result:

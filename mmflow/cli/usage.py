@@ -3,7 +3,7 @@
 import click
 from click.core import ParameterSource
 
-from mmflow.cli.failure import clause
+from mmflow.wording import clause
 
 
 def explained(error: click.UsageError) -> tuple[str, str]:

@@ -136,6 +136,7 @@ class Calls:
             async with timer:
                 reply = await provider.complete(call, pieces)
         except Exception as error:
+            # A plugin may raise anything: its user gets an error of the language.
             if pieces is not None and pieces.caller_error is not None:
                 raise pieces.caller_error from None
             if timer.expired():

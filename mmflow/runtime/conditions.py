@@ -20,10 +20,14 @@ _COMPARE: dict[plan.Operator, Callable[[Any, Any], bool]] = {
 
 @attrs.frozen
 class Truth:
-    """Whether a condition holds. `because` has the facts that decided it, as text: `complexity = high (0.92)`."""
+    """Whether a condition holds. `because` has the facts that decided it, as text: `complexity = high (0.92)`.
+
+    What rests on a score that is not there does not hold, and neither does its opposite.
+    """
 
     holds: bool
     because: tuple[str, ...]
+    is_known: bool = True
 
 
 @attrs.frozen
@@ -50,11 +54,11 @@ async def truth(test: plan.Test, facts: Facts) -> Truth:
         case plan.ScoreIs(scorer=scorer, operator=sign, value=bound):
             score = None if facts.score is None else await facts.score(scorer)
             if score is None:
-                return Truth(False, (f"{scorer} has no score",))
+                return Truth(False, (f"{scorer} has no score",), is_known=False)
             return Truth(_COMPARE[sign](score, bound), (f"{scorer} = {score:.2f}",))
         case plan.Not(test=inner):
             of_inner = await truth(inner, facts)
-            return Truth(not of_inner.holds, of_inner.because)
+            return Truth(of_inner.is_known and not of_inner.holds, of_inner.because, of_inner.is_known)
         case plan.All(tests=tests):
             return await _first_that(False, tests, facts)
         case plan.Any_(tests=tests):
@@ -63,13 +67,15 @@ async def truth(test: plan.Test, facts: Facts) -> Truth:
 
 async def _first_that(decides: bool, tests: tuple[plan.Test, ...], facts: Facts) -> Truth:
     """The first test that settles the whole, else all of them together."""
-    because: list[str] = []
+    because: dict[str, None] = {}
+    is_known = True
     for test in tests:
         each = await truth(test, facts)
         if each.holds is decides:
             return each
-        because += each.because
-    return Truth(not decides, tuple(dict.fromkeys(because)))
+        because.update(dict.fromkeys(each.because))
+        is_known &= each.is_known
+    return Truth(not decides, tuple(because), is_known)
 
 
 def _request_is(name: str, sign: plan.Operator, value: object, facts: Facts) -> Truth:

@@ -228,12 +228,20 @@ class _Connector(aiohttp.TCPConnector):
 
 def _encode(body: object) -> bytes | io.BytesIO:
     try:
-        data = msgspec.json.encode(body)
+        data = msgspec.json.encode(body, enc_hook=_plain)
     except UnicodeEncodeError:
         raise CallError("4xx", "the request has text that is not Unicode: half of a surrogate pair", dispatched="no") from None
     except RecursionError:
         raise CallError("4xx", "the request is nested too deep for JSON", dispatched="no") from None
     return data if len(data) < _LARGE_BODY_BYTES else io.BytesIO(data)
+
+
+def _plain(value: object) -> object:
+    """A quantity of the language (`Duration`, `Tokens`) as the JSON number or string that it is."""
+    for plain in (int, float, str):
+        if isinstance(value, plain):
+            return plain(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _fault(error: Exception, where: str, *, sent: bool) -> CallError:

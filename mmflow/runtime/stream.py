@@ -36,6 +36,7 @@ class Pieces:
         try:
             await self._emit(delta)
         except Exception as error:
+            # Whatever the caller raises is the caller's, and must not pass for a fault of the provider.
             self.caller_error = error
             raise
 

@@ -208,7 +208,7 @@ class Context:
         return f"`{text if len(text) <= 40 else text[:39] + '…'}`" if self.kind != "TEXT" else "text"
 
     def _expected(self) -> str:
-        fitting = {kind for kind in _terminals() if self.machine.fits([kind])}
+        fitting = {kind for kind in _terminals() if self.machine.fits([kind], as_names=False)}
         words: list[str] = []
         if {"QUANTITY", "STRING", "LSQB"} <= fitting:
             words.append("a value")

@@ -53,12 +53,13 @@ class Machine:
         actions, states, values, firsts, lasts = self.tables.actions, self.states, self.values, self.firsts, self.lasts
         steps, end = self._steps, self.tables.end
         state = states[-1]
-        if kind in self._words and kind not in actions[state]:
-            kind = "NAME"  # a keyword is one only where the grammar has it
         while True:
             action = actions[state].get(kind)
             if action is None:
-                return False
+                if kind not in self._words:
+                    return False
+                kind = "NAME"  # a keyword is one only where the grammar has it
+                continue
             if action >= 0:
                 if shift:
                     self.push(action, index, index, index)
@@ -94,21 +95,25 @@ class Machine:
     def pop_to(self, size: int) -> None:
         del self.states[size:], self.values[size:], self.firsts[size:], self.lasts[size:]
 
-    def fits(self, kinds: Iterable[str], *, drop: int = 0) -> bool:
-        """Could the automaton take tokens of these kinds now, or after its last `drop` symbols were taken away?"""
+    def fits(self, kinds: Iterable[str], *, drop: int = 0, as_names: bool = True) -> bool:
+        """Could the automaton take tokens of these kinds now, or after its last `drop` symbols were taken away?
+
+        `as_names` lets keywords be names where they can be no keywords.
+        """
         actions, productions = self.tables.actions, self.tables.productions
         states = self.states[: len(self.states) - drop]
         for kind in kinds:
-            if kind in self._words and kind not in actions[states[-1]]:
-                kind = "NAME"
-            while (action := actions[states[-1]].get(kind)) is not None and action < 0:
+            while (action := actions[states[-1]].get(kind)) is None or action < 0:
+                if action is None:
+                    if not as_names or kind not in self._words:
+                        return False
+                    kind = "NAME"
+                    continue
                 production = productions[~action]
                 del states[-production.length :]
                 states.append(actions[states[-1]][production.symbol])
                 if kind == END and states[-1] == self.tables.end:
                     return True
-            if action is None:
-                return False
             states.append(action)
         return True
 

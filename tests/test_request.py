@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from mmflow.cli.failure import WrongUse
-from mmflow.cli.request import Asked, decode
 from mmflow.plugin import Message, Request
+from mmflow.request import Asked, RequestError, decode
 
 HI = {"role": "user", "content": "Hi"}
 
@@ -60,7 +59,7 @@ def test_what_stands_around_a_request_is_kept() -> None:
     ],
 )
 def test_a_request_that_is_not_one_is_refused(text: str, message: str, help: str | None) -> None:
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(RequestError) as refused:
         decode(text)
     assert message in refused.value.message
     assert help is None or help in str(refused.value.help)
@@ -80,7 +79,7 @@ def test_a_request_that_is_not_one_is_refused(text: str, message: str, help: str
     ],
 )
 def test_a_field_that_cannot_be_is_refused(fields: dict[str, object], message: str, help: str | None) -> None:
-    with pytest.raises(WrongUse) as refused:
+    with pytest.raises(RequestError) as refused:
         asked(**fields)
     assert message in refused.value.message
     assert help is None or help in str(refused.value.help)
