@@ -7,8 +7,8 @@ import attrs
 import msgspec
 
 from mmflow.diagnostics import did_you_mean
-from mmflow.wording import clause
 from mmflow.plugin import Request, Role
+from mmflow.wording import clause
 
 _SAME_AS = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens", "metadata": "meta"}
 _AROUND = ("model", "stream")

@@ -6,8 +6,8 @@ from pathlib import Path
 from mmflow.cli.failure import WrongUse
 from mmflow.cli.terminal import is_terminal
 from mmflow.diagnostics import did_you_mean
-from mmflow.wording import clause
 from mmflow.source import Source
+from mmflow.wording import clause
 
 MAX_WORKFLOW_BYTES = 1_000_000
 MAX_PLAN_BYTES = 32_000_000
