@@ -23,8 +23,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from mmflow.api import build
-from mmflow.diagnostics import Diagnostic
+from mmflow.build import build
+from mmflow.diagnostics.render import render
 from mmflow.plan import Plan, encode
 from mmflow.plugin import Delta, Request, Usage
 from mmflow.registry import Registry
@@ -70,7 +70,7 @@ def outcome(sections: Mapping[str, str], folder: Path) -> dict[str, str]:
         if "." in name:
             (folder / name).write_text(body)
     built = build(Source("in.mmf", sections["in.mmf"]), Registry.installed())
-    found = {"diagnostics": "".join(map(shown, built.diagnostics))}
+    found = {"diagnostics": render(built.diagnostics)}
     if built.plan is None:
         assert not {*GOLDEN[1:]} & {*sections}, found["diagnostics"]
         return found
@@ -106,17 +106,6 @@ def answered(plan: Plan, sections: Mapping[str, str], folder: Path, pieces: list
         return await executor.run(flow, asked, emit if "stream" in sections else None)
 
     return run_virtual(run())
-
-
-def shown(diagnostic: Diagnostic) -> str:
-    line, column = diagnostic.span.position()
-    lines = [
-        f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}",
-        f"  --> {diagnostic.span.source.path}:{line}:{column}",
-    ]
-    lines += [f"  = note: {note.message}" for note in diagnostic.notes]
-    lines += [f"  = help: {diagnostic.help}"] if diagnostic.help else []
-    return "".join(f"{each}\n" for each in lines)
 
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|(\d+(?:\.\d+)?)(ms|s|m)\b|([1-5]xx|[a-z_]\w*)\b(?!\s*[(=])|\w+|.', re.DOTALL)

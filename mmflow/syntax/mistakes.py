@@ -44,8 +44,9 @@ def _open_string(c: Context) -> Mistake | None:
     if at == c.at:
         repair = Repair(("STRING" if c.kind == OPEN_STRING else "TEXT",), skip=1)
     quotes, what = ('"', "string") if c.types[at] == OPEN_STRING else ('"""', "text")
-    last = at
-    return Mistake("open-string", f"this {what} is never closed", at, last, help=f"add the closing `{quotes}`", repair=repair)
+    if c.tokens.text_of(at) == '"':
+        return Mistake("open-string", 'this `"` has no partner', at, at, help='add the other `"` of the string', repair=repair)
+    return Mistake("open-string", f"this {what} is never closed", at, at, help=f"add the closing `{quotes}`", repair=repair)
 
 
 def _leading_operator(c: Context) -> Mistake | None:
@@ -238,7 +239,8 @@ def _in_header(c: Context) -> Mistake | None:
         return _assignment_of_two(c, first, word)
     brace = c.find_ahead("LBRACE", frozenset({"EQUAL", "_ARROW", "COMMA"}))
     if brace:
-        return c.unexpected("`{`", repair=Repair(skip=brace))
+        help = "names have no dashes, join the words with `_`" if c.text.startswith("-") else None
+        return c.unexpected("`{`", help=help, repair=Repair(skip=brace))
     if plain and (c.is_value() or c.kind in ("LPAR", "LSQB", "COMPARE", "DOT", *ITEM_ENDS)):
         return _juxtaposed(c, c.at - 1, word, Repair(("EQUAL",), drop=1))
     return None
@@ -273,8 +275,9 @@ def _juxtaposed(c: Context, at: int, word: str, repair: Repair) -> Mistake:
 
 def _after_two_names(c: Context, word: str) -> Mistake:
     if c.peek() == "EQUAL":  # `provider anthropic key = …`
-        repair = Repair(("LBRACE",)) if c.closes_on_line() else None
-        return c.unexpected("`{`", help="add `{`", repair=repair)
+        if c.closes_on_line():
+            return c.unexpected("`{`", help="add `{`", repair=Repair(("LBRACE",)))
+        return _assignment_of_two(c, c.machine.firsts[c.base + 1], word)
     ahead = 1
     while c.peek(ahead) in ("NAME", "STRING", "DOT", "QUANTITY") and ahead < AHEAD:
         ahead += 1
