@@ -15,7 +15,7 @@ from mmflow.build import ParamError as ParamError
 from mmflow.build import build as build
 from mmflow.diagnostics import Diagnostic, did_you_mean
 from mmflow.plan import Plan
-from mmflow.plugin import Delta, Emit, Request
+from mmflow.plugin import Delta, Emit, Reply, Request
 from mmflow.registry import Registry
 from mmflow.report import Summary, summary, trace
 from mmflow.request import RequestError as RequestError
@@ -56,13 +56,18 @@ class RunFailed(Exception):
 class Answer:
     """What a flow answered, and how it came to it."""
 
-    text: str
+    reply: Reply | None
     events: tuple[Event, ...] = attrs.field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The answer's text; empty where there is none, or only calls of tools (see `reply`)."""
+        return self.reply.text if self.reply else ""
 
     @property
     def summary(self) -> Summary:
         """Model, path, cost, latency, every call and the decision: what `mmflow run --json` prints."""
-        return summary(self.text, self.events)
+        return summary(self.reply, self.events)
 
     @property
     def model(self) -> str | None:
@@ -225,7 +230,7 @@ def as_request(input: Input) -> Request:
 
 
 def _answer(result: Result) -> Answer:
-    answer = Answer(result.reply.text if result.reply else "", result.events)
+    answer = Answer(result.reply, result.events)
     if result.ended.outcome != "served":
         raise RunFailed(answer, result.ended)
     return answer

@@ -197,11 +197,26 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
 
 
+_WHAT_TO_DO: dict[str, str] = {
+    "timeout": "give the provider more time (`timeout`, or `deadline` of the flow), or add a fallback on `timeout`",
+    "connect": "check the provider's `url` and that its server runs, or add a fallback on `connect`",
+    "protocol": "check that the provider's `url` leads to the API itself, or add a fallback on `protocol`",
+    "5xx": "the provider has trouble: add a fallback on `5xx`, or try again later",
+    "overloaded": "the provider has trouble: add a fallback on `overloaded`, or try again later",
+    "4xx": "check the model's `id` and the parameters of the request",
+    "auth": "check the key, and that it may use this model",
+    "429": "lower the rate, or add a fallback to another provider",
+    "context_overflow": "shorten the request, or route long ones to a model with a larger window",
+    "content_filter": "change the request, or add a fallback on `content_filter`",
+}
+
+
 class CallError(Exception):
     """A call that failed, in the language's classes.
 
     `dispatched` says whether the provider may have begun work: "no" costs nothing and is safe to send again, "maybe" and
-    "yes" are charged as estimates. `message` is for people and holds no secret.
+    "yes" are charged as estimates. `message` is for people and holds no secret. `help` says what to do; without one, what is
+    usual for the class.
     """
 
     def __init__(
@@ -220,7 +235,7 @@ class CallError(Exception):
         self.status = status
         self.retry_after_s = retry_after_s
         self.dispatched = dispatched
-        self.help = help
+        self.help = help or _WHAT_TO_DO.get(error_class)
 
 
 # ---- what the runtime lends ---------------------------------------------------------------------------------------------
@@ -438,13 +453,7 @@ def error_of_status(status: int, message: str, *, retry_after_s: float | None = 
         529: "overloaded",
     }
     error_class: ErrorClass = classes.get(status) or ("5xx" if status >= 500 else "4xx" if status >= 400 else "protocol")
-    helps = {
-        "auth": "check the key, and that it may use this model",
-        "429": "lower the rate, or add a fallback to another provider",
-        "5xx": "the provider has trouble: add a fallback or retry later",
-        "overloaded": "the provider has trouble: add a fallback or retry later",
-    }
-    help_ = helps.get(error_class)
+    help_: str | None = None
     if status == 404:
         help_ = "check the provider's `url` and the model's `id`"
     if 300 <= status < 400:

@@ -124,12 +124,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     plan: str
 
 
-def summary(answer: Reply | str | None, events: Iterable[Event]) -> Summary:
-    """The run whose events these are, with its answer; of a text alone, `finish` and `tool_calls` are not known.
-
-    `ValueError` where the run has not ended.
-    """
-    reply = answer if isinstance(answer, Reply) else Reply(text=answer or "")
+def summary(reply: Reply | None, events: Iterable[Event]) -> Summary:
+    """The run whose events these are, with its answer, None where it has none. `ValueError` where the run has not ended."""
     events = tuple(events)
     if not events or not isinstance(events[-1], RequestEnded) or not isinstance(events[0], RequestStarted):
         raise ValueError("these are not the events of a run from its start to its end")
@@ -140,9 +136,9 @@ def summary(answer: Reply | str | None, events: Iterable[Event]) -> Summary:
     if ended.error_class is not None:
         failure = CallFailure(error_class=ended.error_class, message=ended.message or "", help=ended.help)
     return Summary(
-        answer=reply.text if ended.outcome == "served" else reply.text or None,
-        finish=reply.finish if isinstance(answer, Reply) else None,
-        tool_calls=reply.tool_calls,
+        answer=reply.text if reply else None,
+        finish=reply.finish if reply else None,
+        tool_calls=reply.tool_calls if reply else (),
         flow=started.flow,
         outcome=ended.outcome,
         model=ended.model,

@@ -35,14 +35,14 @@ class TooMany(Exception):
 
 def situations(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> Iterator[Situation]:
     """Every way through the arms, each with its first arm that holds. Raises `TooMany` past the cap."""
-    domains = _domains(tests, labels)
+    domains = domains_of(tests, labels)
     stack: list[tuple[dict[str, Value], int]] = [({}, 0)]
     count = 0
     while stack:
         values, arm = stack.pop()
         outcome: bool | str = False
         while arm < len(tests):
-            outcome = _decide(tests[arm], values)
+            outcome = decide(tests[arm], values)
             if outcome is not False:
                 break
             arm += 1
@@ -70,27 +70,27 @@ def variable_of(test: LabelIs | RequestIs | TextMatches | ScoreIs) -> str:
 
 def holds(test: Test, values: Assignment) -> bool:
     """The truth of a test where every variable it needs has a value."""
-    outcome = _decide(test, values)
+    outcome = decide(test, values)
     if isinstance(outcome, str):
         raise KeyError(outcome)
     return outcome
 
 
-def _decide(test: Test, values: Assignment) -> bool | str:
+def decide(test: Test, values: Assignment) -> bool | str:
     """True, False, or the first variable on which it depends."""
     match test:
         case All(tests=tests) | Any_(tests=tests):
             decisive = isinstance(test, Any_)
             open_: str | None = None
             for each in tests:
-                outcome = _decide(each, values)
+                outcome = decide(each, values)
                 if outcome is decisive:
                     return decisive
                 if isinstance(outcome, str) and open_ is None:
                     open_ = outcome
             return (not decisive) if open_ is None else open_
         case Not(test=inner):
-            outcome = _decide(inner, values)
+            outcome = decide(inner, values)
             return outcome if isinstance(outcome, str) else not outcome
         case _:
             name = variable_of(test)
@@ -107,7 +107,8 @@ def _atom(test: LabelIs | RequestIs | TextMatches | ScoreIs, value: Value) -> bo
             return bool(value)
 
 
-def _domains(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> dict[str, Sequence[Value]]:
+def domains_of(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> dict[str, Sequence[Value]]:
+    """The values that stand for all that tests can tell apart, by variable."""
     domains: dict[str, Sequence[Value]] = {}
     for atom in atoms(tests):
         name = variable_of(atom)

@@ -188,6 +188,11 @@ VARIANTS: list[tuple[str, str, str, str]] = [
     ("unexpected-token", "accept = quality >= 0.85", "accept = quality >= 0.85)", "0.85)"),
     ("unexpected-token", "models = [llama, mini]", "models = llama, mini]", "models = llama"),
     ("unexpected-token", "else -> deep\n}", "else -> deep\n}\n} # one too many", "} # one"),
+    ("unexpected-token", "output = $0.10/1M }", "output = $0.10/1M }}", "}}"),
+    ("unexpected-token", "p95 = 420ms }", "p95 = 420ms }\n  } # one too many", "} # one too many"),
+    ("unexpected-token", "with { deadline = 18s }", "with { deadline = 18s }}", "}}"),
+    ("unexpected-token", "zone = own\n", "zone = own }\n", "zone = own }"),
+    ("unexpected-token", "model mini {", "model mini {}", "model mini {}"),
     # operators
     ("leading-operator", "when task == code -> code_answer", "when task == code\n    -> code_answer", "    -> code_answer"),
     ("leading-operator", "when task == code ->", "when task == code\n    and complexity == low ->", "    and complexity"),

@@ -28,7 +28,7 @@ def cascade() -> Result:
 
 
 def test_a_summary_has_every_call_with_its_outcome(cascade: Result) -> None:
-    found = summary("Yes.", cascade.events)
+    found = summary(cascade.reply, cascade.events)
     assert [(call.model, call.outcome) for call in found.calls] == [
         ("small", "rejected"),
         ("medium", "uncertain"),
@@ -40,7 +40,7 @@ def test_a_summary_has_every_call_with_its_outcome(cascade: Result) -> None:
 
 
 def test_a_summary_has_tokens_by_kind_and_dollars(cascade: Result) -> None:
-    document = msgspec.to_builtins(summary("Yes.", cascade.events))
+    document = msgspec.to_builtins(summary(cascade.reply, cascade.events))
     small, medium, _ = document["calls"]
     assert small["tokens"] == {"input": 10, "cached_input": 4, "cache_write": 0, "output": 5, "reasoning": 2}
     assert (small["cost_microusd"], small["cost_usd"], small["latency_s"], small["estimated"]) == (28, 0.000028, 0.8, False)
@@ -48,7 +48,7 @@ def test_a_summary_has_tokens_by_kind_and_dollars(cascade: Result) -> None:
 
 
 def test_an_unknown_cost_is_null_and_not_zero() -> None:
-    found = summary("", run(plan_of(models=[model("small", prices=None)])).events)
+    found = summary(None, run(plan_of(models=[model("small", prices=None)])).events)
     assert (found.cost_usd, found.cost_microusd, found.calls[0].cost_usd) == (None, None, None)
 
 
@@ -60,7 +60,7 @@ def test_a_request_without_an_answer_has_its_error() -> None:
 
 def test_a_run_that_has_not_ended_has_no_summary(cascade: Result) -> None:
     with pytest.raises(ValueError, match="not the events of a run"):
-        summary("Yes.", cascade.events[:-1])
+        summary(cascade.reply, cascade.events[:-1])
 
 
 def test_a_trace_has_a_line_for_whatever_happened(cascade: Result) -> None:

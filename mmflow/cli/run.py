@@ -14,7 +14,7 @@ from mmflow.cli.suggest import flows
 from mmflow.cli.terminal import is_terminal, remark, say, say_lines, write_bytes
 from mmflow.cli.workflow import Workflow, flow_of, load
 from mmflow.options import MissingSecret, Surroundings, build
-from mmflow.plugin import Delta, ErrorClass, ProviderWord, Request
+from mmflow.plugin import Delta, ProviderWord, Request
 from mmflow.registry import Registry
 from mmflow.report import summary
 from mmflow.report import trace as told
@@ -133,11 +133,8 @@ def _print(result: Result, json: bool, dry_run: bool, streamed: bool) -> None:
 
 
 def _document(result: Result) -> bytes:
-    """The summary of the run, with why the answer ends and the calls it asks for; one line, indented for a person."""
-    document = msgspec.to_builtins(summary(result.reply.text if result.reply else "", result.events))
-    if result.reply is not None:
-        document |= {"finish": result.reply.finish, "tool_calls": msgspec.to_builtins(result.reply.tool_calls)}
-    encoded = msgspec.json.encode(document)
+    """The summary of the run; one line, indented for a person."""
+    encoded = msgspec.json.encode(summary(result.reply, result.events))
     return (msgspec.json.format(encoded, indent=2) if is_terminal(sys.stdout) else encoded) + b"\n"
 
 
@@ -147,14 +144,6 @@ def _is_whole(events: list[Event]) -> bool:
 
 # ---- what is worth knowing of a run ---------------------------------------------------------------------------------------
 
-_WHAT_TO_DO: dict[ErrorClass, str] = {
-    "timeout": "give the provider more time (`timeout`, or `deadline` of the flow), or add a fallback on `timeout`",
-    "connect": "check the provider's `url` and that its server runs, or add a fallback on `connect`",
-    "protocol": "check that the provider's `url` leads to the API itself, or add a fallback on `protocol`",
-    "5xx": "the provider has trouble: add a fallback on `5xx`, or try again later",
-    "4xx": "check the model's `id` and the parameters of the request",
-}
-
 
 def _failure(result: Result) -> Failure:
     """Why there is no answer, with the model that failed last where it is to blame."""
@@ -163,7 +152,7 @@ def _failure(result: Result) -> Failure:
     last = next((each for each in reversed(result.events) if isinstance(each, CallEnded)), None)
     if last is not None and last.message == ended.message:
         message = f"no answer from `{last.model}`: {message}"
-    return Failure(message, ended.help or (_WHAT_TO_DO.get(ended.error_class) if ended.error_class else None))
+    return Failure(message, ended.help)
 
 
 def _notes(workflow: Workflow, result: Result) -> Iterator[str]:

@@ -50,6 +50,28 @@ def regions(tokens: Tokens, layout: Layout) -> list[Region]:
     return found
 
 
+def suspects(tokens: Tokens, layout: Layout, extent: range) -> list[int]:
+    """Each `}` that closes a line above from a place that does not suit it, or stands above a line that is deeper than its own.
+
+    Where one is too much, it is one of these.
+    """
+    found: list[int] = []
+    openers: list[int] = []
+    for index in extent:
+        kind = tokens.types[index]
+        if kind == "LBRACE":
+            openers.append(index)
+        elif kind == "RBRACE" and openers:
+            opener = openers.pop()
+            if layout.same_line(opener, index):
+                suits = tokens.types[index + 1] != "_NL" or layout.indent(index + 2) <= layout.indent(index)
+            else:
+                suits = layout.is_first(index) and layout.indent(index) <= layout.indent(opener)
+            if not suits:
+                found.append(index)
+    return found
+
+
 def is_balanced(tokens: Tokens, layout: Layout) -> bool:
     """Has every bracket of the file a partner, wherever its declarations begin?"""
     whole = _match(tokens, range(len(tokens)), layout, None)

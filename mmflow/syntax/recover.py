@@ -20,6 +20,7 @@ from mmflow.syntax.machine import Machine
 from mmflow.syntax.tables import tables
 
 MAX_DIAGNOSTICS = 100
+_MAX_ATTEMPTS = 8  # to find which of the braces is too much, each a parse of the whole file
 
 _BRACKETS = {"LBRACE": "{", "LSQB": "[", "LPAR": "(", "RBRACE": "}", "RSQB": "]", "RPAR": ")"}
 
@@ -28,12 +29,18 @@ def recover(source: Source, tokens: Tokens) -> tuple[nodes.File, list[Diagnostic
     """The tree of a text that has mistakes, and at least one diagnostic."""
     heading = edition.check(source, tokens)
     tokens, diagnostics = _close_brackets(source, _with_edition(tokens, heading))
-    recovery = _Recovery(source, tokens)
+    for attempt in range(_MAX_ATTEMPTS + 1):
+        recovery = _Recovery(source, tokens)
+        if heading.diagnostic and heading.diagnostic.code == "two-on-a-line":
+            recovery.keep_quiet_on_line_of(heading.keep)
+        file = recovery.run()
+        if recovery.suspect is None or attempt == _MAX_ATTEMPTS:
+            break
+        span = Span(source, tokens.starts[recovery.suspect], tokens.ends[recovery.suspect])
+        diagnostics.append(error("unexpected-token", "unexpected `}`: there is one more than `{`", span, help="delete it"))
+        tokens = _without(tokens, recovery.suspect)
     if heading.diagnostic:
         diagnostics.append(heading.diagnostic)
-        if heading.diagnostic.code == "two-on-a-line":
-            recovery.keep_quiet_on_line_of(heading.keep)
-    file = recovery.run()
     if heading.diagnostic and heading.diagnostic.code == "edition-newer":  # what else is wrong may be right in that edition
         return file, [heading.diagnostic]
     return file, diagnostics + recovery.diagnostics
@@ -52,6 +59,12 @@ def _with_edition(tokens: Tokens, heading: edition.Heading) -> Tokens:
     for index in range(resume, len(tokens)):
         mended.append(types[index], starts[index], ends[index])
     return mended
+
+
+def _without(tokens: Tokens, index: int) -> Tokens:
+    lists = (tokens.types, tokens.starts, tokens.ends)
+    types, starts, ends = ([*each[:index], *each[index + 1 :]] for each in lists)
+    return Tokens(tokens.text, types, starts, ends)
 
 
 def _close_brackets(source: Source, tokens: Tokens) -> tuple[Tokens, list[Diagnostic]]:
@@ -98,6 +111,9 @@ class _Recovery:
     machine: Machine
     diagnostics: list[Diagnostic]
     quiet_to: int  # nothing is reported up to this token
+    reported: set[int]  # lines
+    suspect: int | None
+    """The `}` that is probably too much, where one further on shows that one is."""
 
     def __init__(self, source: Source, tokens: Tokens) -> None:
         self.source, self.tokens = source, tokens
@@ -106,6 +122,8 @@ class _Recovery:
         self.machine = Machine(tables(), tokens, Builder(source, tokens))
         self.diagnostics = []
         self.quiet_to = -1
+        self.reported = set()
+        self.suspect = None
 
     def run(self) -> nodes.File:
         at = self.machine.run(0)
@@ -114,6 +132,8 @@ class _Recovery:
             region = self.regions[bisect_right(self.regions, at, key=lambda each: each.tokens.start) - 1]
             context = Context(self.machine, self.layout, at, may_open=region.spare_braces > 0)
             mistake = mistakes.find(context)
+            if self.suspect is None and self.tokens.types[at] == "RBRACE" and not context.in_body:
+                self.suspect = self._suspect(region, at)
             if at > self.quiet_to:
                 self._report(mistake)
             resume = self._repair(mistake, at) if at > repaired_at else None
@@ -125,6 +145,11 @@ class _Recovery:
         assert isinstance(file, nodes.File)
         return file
 
+    def _suspect(self, region: brackets.Region, at: int) -> int | None:
+        suspects = brackets.suspects(self.tokens, self.layout, range(region.tokens.start, at))
+        lines = self.layout.lines
+        return next((each for each in suspects if lines[each] not in self.reported and lines[each] != lines[at]), None)
+
     def keep_quiet_on_line_of(self, index: int) -> None:
         """Report nothing more on the line of a token: it follows from a mistake that is reported."""
         end = index
@@ -134,6 +159,7 @@ class _Recovery:
 
     def _report(self, mistake: Mistake) -> None:
         self.keep_quiet_on_line_of(mistake.last)
+        self.reported.add(self.layout.lines[mistake.last])
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             return
         start, end = self.tokens.starts[mistake.first], self.tokens.ends[mistake.last]
