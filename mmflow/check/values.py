@@ -7,6 +7,7 @@ import attrs
 
 from mmflow.check import names, types
 from mmflow.check.conditions import lower, request_field, text_of
+from mmflow.check.due import due, refuse
 from mmflow.check.kinds import Condition, ErrorName, Labels, PickName, Reading, RequestField, Target, WithFields
 from mmflow.check.scope import Scope, path_of
 from mmflow.diagnostics import Note
@@ -35,52 +36,7 @@ from mmflow.patterns import PatternError, compile_pattern
 from mmflow.plugin import ErrorClass
 from mmflow.source import Span
 from mmflow.syntax import nodes
-from mmflow.units import Score, Share, StatusClass, UnitError, coerce, describe, parse_quantity
-
-_ARTICLE = {str: "a string", bool: "`true` or `false`", int: "a whole number", float: "a number", Secret: '`secret("NAME")`'}
-
-
-def due(type_: FieldType) -> str:
-    """What is due, in words."""
-    match type_:
-        case Scalar(type=scalar):
-            if issubclass(scalar, Reference):
-                return f"the name of a {' or '.join(scalar.kinds) if len(scalar.kinds) < 3 else 'target'}"
-            return str(getattr(scalar, "due", None) or _ARTICLE.get(scalar, scalar.__name__))
-        case OneWord(words=words):
-            return " or ".join(f"`{word}`" for word in words)
-        case ListOf(item=item):
-            return f"a list `[…]`, each {due(item)}"
-        case MapOf(value=value):
-            return f"a record `{{ name = … }}`, each {due(value)}"
-        case RecordOf(options=cls):
-            return "a record `{ " + ", ".join(f"{field.name} = …" for field in fields_of(cls)) + " }`"
-        case Either(types=each):
-            return ", or ".join(due(one) for one in each)
-
-
-def shown(expr: nodes.Expr) -> str:
-    """What stands there, in words."""
-    match expr:
-        case nodes.Quantity(text=text):
-            try:
-                return describe(parse_quantity(text))
-            except UnitError:
-                return f"`{text}`"
-        case nodes.String() | nodes.Text():
-            return "a string"
-        case nodes.Ref(name=name):
-            return f"the name `{name}`"
-        case nodes.List():
-            return "a list"
-        case nodes.Record():
-            return "a record"
-        case nodes.Bool(value=value):
-            return f"`{str(value).lower()}`"
-        case nodes.Compare() | nodes.And() | nodes.Or() | nodes.Not():
-            return "a condition"
-        case _:
-            return f"`{expr.span.text[:40]}`"
+from mmflow.units import Score, Share, StatusClass, UnitError, coerce, parse_quantity
 
 
 def typed(expr: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
@@ -104,12 +60,7 @@ def typed(expr: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
                 return record(expr, cls, "this record", scope)
         case Either(types=each):
             return _either(expr, each, scope)
-    return _refuse(expr, type_, scope)
-
-
-def _refuse(expr: nodes.Expr, type_: FieldType, scope: Scope, help: str | None = None) -> None:
-    """Report a value that is not of the type that is due; it has no typed value."""
-    scope.report(types.wrong_type(f"expected {due(type_)}, got {shown(expr)}", expr.span, help))
+    return refuse(expr, type_, scope)
 
 
 def _through_let(expr: nodes.Expr, expanded: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
@@ -133,26 +84,26 @@ def _scalar(expr: nodes.Expr, scalar: type, scope: Scope) -> Any:
     if scalar is Secret:
         return _secret(expr, scope)
     if scalar is File:
-        return File(path) if (path := _called_with_string(expr, "file")) is not None else _refuse(expr, Scalar(File), scope)
+        return File(path) if (path := _called_with_string(expr, "file")) is not None else refuse(expr, Scalar(File), scope)
     if scalar is bool:
-        return expr.value if isinstance(expr, nodes.Bool) else _refuse(expr, Scalar(bool), scope)
+        return expr.value if isinstance(expr, nodes.Bool) else refuse(expr, Scalar(bool), scope)
     if scalar is Name:
         if isinstance(expr, nodes.Ref):
             return Name(expr.name)
-        return Name(expr.value) if isinstance(expr, nodes.String) else _refuse(expr, Scalar(Name), scope)
+        return Name(expr.value) if isinstance(expr, nodes.String) else refuse(expr, Scalar(Name), scope)
     if scalar is Pattern:
         return _pattern(expr, scope)
     if scalar is str:
         if isinstance(expr, nodes.String | nodes.Text):
             return expr.value
         help = f'write `"{expr.name}"`' if isinstance(expr, nodes.Ref) else None
-        return _refuse(expr, Scalar(str), scope, help)
+        return refuse(expr, Scalar(str), scope, help)
     return _quantity(expr, scalar, scope)
 
 
 def _quantity(expr: nodes.Expr, wanted: type, scope: Scope) -> Any:
     if not isinstance(expr, nodes.Quantity):
-        return _refuse(expr, Scalar(wanted), scope)
+        return refuse(expr, Scalar(wanted), scope)
     try:
         value = parse_quantity(expr.text)
         if type(value) in (int, float) and wanted is Score and not 0 <= value <= 1:  # type: ignore[operator]  # numbers only
@@ -181,7 +132,7 @@ def _secret(expr: nodes.Expr, scope: Scope) -> Secret | None:
     if isinstance(expr, nodes.String | nodes.Text):
         scope.report(types.secret_in_file(expr.span, "PROVIDER_API_KEY"))
         return None
-    return _refuse(expr, Scalar(Secret), scope)
+    return refuse(expr, Scalar(Secret), scope)
 
 
 def _called_with_string(expr: nodes.Expr, function: str) -> str | None:
@@ -195,7 +146,7 @@ def _called_with_string(expr: nodes.Expr, function: str) -> str | None:
 
 def _pattern(expr: nodes.Expr, scope: Scope) -> Pattern | None:
     if not isinstance(expr, nodes.String):
-        return _refuse(expr, Scalar(Pattern), scope)
+        return refuse(expr, Scalar(Pattern), scope)
     try:
         compile_pattern(expr.value)
     except PatternError as problem:
@@ -211,7 +162,7 @@ def _reference(expr: nodes.Expr, reference: type[Reference], scope: Scope) -> Re
     if reference is ProviderName:
         return _provider(expr, scope)
     if not isinstance(expr, nodes.Ref):
-        return _refuse(expr, Scalar(reference), scope)
+        return refuse(expr, Scalar(reference), scope)
     return reference(expr.name) if _declared(expr, reference.kinds, due(Scalar(reference)), scope) else None
 
 
@@ -233,7 +184,7 @@ def _declared(expr: nodes.Ref, kinds: tuple[str, ...], what: str, scope: Scope) 
 def _provider(expr: nodes.Expr, scope: Scope) -> ProviderName | None:
     path = path_of(expr)
     if path is None:
-        return _refuse(expr, Scalar(ProviderName), scope, "providers are named without quotes")
+        return refuse(expr, Scalar(ProviderName), scope, "providers are named without quotes")
     if isinstance(expr, nodes.Ref) and expr.name in scope.blocks:
         return ProviderName(expr.name) if _declared(expr, ("provider",), "a provider", scope) else None
     word = scope.word_path(path)
@@ -253,7 +204,7 @@ def _one_word(expr: nodes.Expr, words: tuple[str, ...], scope: Scope) -> str | N
     if isinstance(expr, nodes.Ref) and expr.name in words:
         return expr.name
     help = f"write `{expr.value}` without quotes" if isinstance(expr, nodes.String) and expr.value in words else None
-    return _refuse(expr, OneWord(words), scope, help)
+    return refuse(expr, OneWord(words), scope, help)
 
 
 # ---- lists and records ------------------------------------------------------------------------------------------------------
@@ -261,7 +212,7 @@ def _one_word(expr: nodes.Expr, words: tuple[str, ...], scope: Scope) -> str | N
 
 def _list(expr: nodes.Expr, item: FieldType, scope: Scope) -> tuple[object, ...] | None:
     if not isinstance(expr, nodes.List):
-        return _refuse(expr, ListOf(item), scope, f"write `[{expr.span.text}]`" if len(expr.span.text) < 40 else None)
+        return refuse(expr, ListOf(item), scope, f"write `[{expr.span.text}]`" if len(expr.span.text) < 40 else None)
     values = tuple(typed(each, item, scope) for each in expr.items)
     if not expr.items:
         scope.report(types.out_of_range("the list is empty", expr.span, "name at least one"))
@@ -271,7 +222,7 @@ def _list(expr: nodes.Expr, item: FieldType, scope: Scope) -> tuple[object, ...]
 
 def _map(expr: nodes.Expr, value: FieldType, scope: Scope) -> dict[str, object] | None:
     if not isinstance(expr, nodes.Record):
-        return _refuse(expr, MapOf(value), scope)
+        return refuse(expr, MapOf(value), scope)
     attributes = attributes_of(expr.items, "this record", scope)
     values = {name: typed(attribute.value, value, scope) for name, attribute in attributes.items()}
     return None if any(each is None for each in values.values()) else values
@@ -286,7 +237,7 @@ def _either(expr: nodes.Expr, types_: tuple[FieldType, ...], scope: Scope) -> An
         if isinstance(expr, nodes.Record) and isinstance(each, RecordOf | MapOf):
             scope.diagnostics.extend(found)
             return None
-    return _refuse(expr, Either(types_), scope)
+    return refuse(expr, Either(types_), scope)
 
 
 def attributes_of(items: Iterable[nodes.Item], owner: str, scope: Scope) -> dict[str, nodes.Attr]:
@@ -359,13 +310,13 @@ def _labels(expr: nodes.Expr, scope: Scope) -> Labels | None:
             parts, ordered = (first, *(operand for _, operand in rest)), True
         case nodes.Compare(rest=rest):
             wrong = next(operator for operator, _ in rest if operator != "<")
-            return _refuse(expr, Scalar(Labels), scope, f"order labels from low to high by `<`, not `{wrong}`")
+            return refuse(expr, Scalar(Labels), scope, f"order labels from low to high by `<`, not `{wrong}`")
         case _:
-            return _refuse(expr, Scalar(Labels), scope)
+            return refuse(expr, Scalar(Labels), scope)
     found: dict[str, Span] = {}
     for part in parts:
         if not isinstance(part, nodes.Ref):
-            return _refuse(part, Scalar(Name), scope)
+            return refuse(part, Scalar(Name), scope)
         if part.name in found:
             scope.report(names.duplicate_name(part.name, part.span, found[part.name], "listed"))
             return None
@@ -398,7 +349,7 @@ def _reading(expr: nodes.Expr, scope: Scope) -> Reading | None:
             scope.report(types.out_of_range("1 to 100 turns can be read", count.span))
             return None
         case _:
-            return _refuse(expr, Scalar(Reading), scope)
+            return refuse(expr, Scalar(Reading), scope)
 
 
 def _error_name(expr: nodes.Expr, scope: Scope) -> ErrorName | None:
@@ -410,18 +361,18 @@ def _error_name(expr: nodes.Expr, scope: Scope) -> ErrorName | None:
         case nodes.Quantity(text=text) | nodes.Ref(name=text) if text in known:
             return ErrorName(text)
         case nodes.Quantity(text=text) if text.isdigit() and 400 <= int(text) < 600:
-            return _refuse(expr, Scalar(ErrorName), scope, f"errors are caught by class: write `{text[0]}xx`")
+            return refuse(expr, Scalar(ErrorName), scope, f"errors are caught by class: write `{text[0]}xx`")
         case nodes.Quantity() | nodes.Ref():
             classes = ", ".join(f"`{each}`" for each in known if each not in ("budget", "blocked"))
-            return _refuse(expr, Scalar(ErrorName), scope, f"classes are {classes}")
+            return refuse(expr, Scalar(ErrorName), scope, f"classes are {classes}")
         case _:
-            return _refuse(expr, Scalar(StatusClass), scope)
+            return refuse(expr, Scalar(StatusClass), scope)
 
 
 def _pick_name(expr: nodes.Expr, scope: Scope) -> PickName | None:
     path = path_of(expr)
     if path is None:
-        return _refuse(expr, Scalar(PickName), scope)
+        return refuse(expr, Scalar(PickName), scope)
     word = scope.word_path(path)
     return PickName(word) if scope.word("pick", word, expr.span) is not None else None
 
@@ -444,7 +395,7 @@ def target(expr: nodes.Expr, scope: Scope) -> Target | None:
         case nodes.Ref():
             return Target(expr.name) if _declared(expr, TargetName.kinds, "a target", scope) else None
         case _:
-            return _refuse(expr, Scalar(Target), scope)
+            return refuse(expr, Scalar(Target), scope)
 
 
 _WRITTEN: dict[type, Callable[[nodes.Expr, Scope], Any]] = {
