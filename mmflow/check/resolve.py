@@ -45,7 +45,6 @@ def _collect(file: nodes.File, scope: Scope) -> None:
         if name in _RESERVED:
             message = f"`{name}` has a meaning of its own in conditions"
             scope.report(error("reserved-word", message, span, help="choose another name"))
-            return False
         if name in taken:
             scope.report(names.duplicate_name(name, span, taken[name]))
             return False
