@@ -1,8 +1,8 @@
 """Situations: every combination of what a table of arms reads, explored only as far as the arms look.
 
 A variable is a classifier (its labels), a field of the request (one representative of each range that the comparisons
-tell apart), or a pattern (found or not). Arms are tried in order under a partial assignment, and a variable is split only
-when an arm's truth depends on it, so that the work grows with what is read and not with what is declared.
+tell apart), or a pattern (found or not). A variable is split only when an arm's truth depends on it, so that the work grows
+with what is read and not with what is declared.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,26 +33,56 @@ class TooMany(Exception):
     """More situations than `MAX_SITUATIONS`."""
 
 
-def situations(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> Iterator[Situation]:
-    """Every way through the arms, each with its first arm that holds. Raises `TooMany` past the cap."""
+def outcomes(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> dict[int | None, Situation]:
+    """Each arm that some situation takes (None: no arm), with one such situation, the first in the order of the values.
+
+    Where different ways leave the same conditions open they are followed once, so that arms which read much still end in
+    time. Raises `TooMany` past the cap.
+    """
     domains = domains_of(tests, labels)
-    stack: list[tuple[dict[str, Value], int]] = [({}, 0)]
-    count = 0
+    found: dict[int | None, Situation] = {}
+    seen: set[tuple[Test, ...]] = set()
+    stack: list[tuple[dict[str, Value], tuple[Test, ...]]] = [({}, tuple(tests))]
     while stack:
-        values, arm = stack.pop()
-        outcome: bool | str = False
-        while arm < len(tests):
-            outcome = decide(tests[arm], values)
-            if outcome is not False:
-                break
-            arm += 1
-        if isinstance(outcome, str):
-            stack.extend(({**values, outcome: value}, arm) for value in reversed(domains[outcome]))
+        values, open_ = stack.pop()
+        while open_ and open_[0] == _NEVER:
+            open_ = open_[1:]
+        if not open_ or open_[0] == _ALWAYS:
+            arm = len(tests) - len(open_) if open_ else None
+            found.setdefault(arm, Situation(values, arm))
             continue
-        count += 1
-        if count > MAX_SITUATIONS:
+        if open_ in seen:
+            continue
+        seen.add(open_)
+        if len(seen) > MAX_SITUATIONS:
             raise TooMany
-        yield Situation(values, arm if arm < len(tests) else None)
+        name = variable_of(next(atoms(open_)))
+        for value in reversed(domains[name]):
+            rest = tuple(_restricted(test, name, value) for test in open_)
+            stack.append(({**values, name: value}, rest))
+    return found
+
+
+_ALWAYS: Test = All(())
+_NEVER: Test = Any_(())
+
+
+def _restricted(test: Test, name: str, value: Value) -> Test:
+    """What is left of a test once a variable has a value."""
+    match test:
+        case All(tests=tests) | Any_(tests=tests):
+            decisive, neutral = (_NEVER, _ALWAYS) if isinstance(test, All) else (_ALWAYS, _NEVER)
+            left = tuple(each for each in (_restricted(each, name, value) for each in tests) if each != neutral)
+            if decisive in left:
+                return decisive
+            return neutral if not left else left[0] if len(left) == 1 else type(test)(left)
+        case Not(test=inner):
+            rest = _restricted(inner, name, value)
+            return _NEVER if rest == _ALWAYS else _ALWAYS if rest == _NEVER else Not(rest)
+        case _ if variable_of(test) != name:
+            return test
+        case _:
+            return _ALWAYS if _atom(test, value) else _NEVER
 
 
 def variable_of(test: LabelIs | RequestIs | TextMatches | ScoreIs) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmflow.plan import All, Any_, LabelIs, Not, RequestIs, Test, TextMatches
-from mmflow.situations import TooMany, holds, situations
+from mmflow.situations import TooMany, holds, outcomes
 
 LABELS = {"task": ("code", "math", "other"), "data": ("public", "secret")}
 
@@ -42,12 +42,12 @@ def test_the_arms_found_are_those_that_brute_force_finds(arms: list[Test]) -> No
     for values in every:
         world = dict(zip(names, values, strict=True))
         brute.add(next((index for index, test in enumerate(arms) if holds(test, world)), None))
-    assert {each.arm for each in situations(arms, LABELS)} == brute
+    assert set(outcomes(arms, LABELS)) == brute
 
 
 @given(st.lists(conditions(), max_size=3))
 def test_a_situation_takes_the_arm_that_it_names(arms: list[Test]) -> None:
-    for situation in situations(arms, LABELS):
+    for situation in outcomes(arms, LABELS).values():
         if situation.arm is not None:
             assert holds(arms[situation.arm], situation.values)
 
@@ -55,11 +55,23 @@ def test_a_situation_takes_the_arm_that_it_names(arms: list[Test]) -> None:
 def test_only_what_an_arm_reads_is_enumerated() -> None:
     labels = {f"c{i}": ("low", "high") for i in range(40)}
     arms: list[Test] = [LabelIs(f"c{i}", ("high",)) for i in range(40)]
-    assert len(list(situations(arms, labels))) == 41
+    assert set(outcomes(arms, labels)) == {*range(40), None}
 
 
-def test_too_many_situations_are_given_up_in_time() -> None:
-    labels = {f"c{i}": ("low", "high") for i in range(40)}
-    odd = Any_(tuple(All((LabelIs(f"c{i}", ("high",)), LabelIs(f"c{i + 1}", ("low",)))) for i in range(0, 40, 2)))
+def pairs(count: int) -> tuple[Test, dict[str, tuple[str, str]]]:
+    """A condition over pairs of classifiers: 3 to the power of `count` ways to decide it."""
+    high = [LabelIs(f"c{i}", ("high",)) for i in range(2 * count)]
+    each = tuple(All((high[i], Not(high[i + 1]))) for i in range(0, 2 * count, 2))
+    return Any_(each), {f"c{i}": ("low", "high") for i in range(2 * count)}
+
+
+def test_too_many_situations_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmflow.situations.MAX_SITUATIONS", 10)
+    odd, labels = pairs(20)
     with pytest.raises(TooMany):
-        list(situations([odd, Not(odd)], labels))
+        outcomes([odd, Not(odd)], labels)
+
+
+def test_the_arms_taken_are_found_where_the_ways_are_too_many_to_list() -> None:
+    odd, labels = pairs(20)
+    assert set(outcomes([odd, Not(odd)], labels)) == {0, 1}

@@ -6,16 +6,16 @@ from mmflow.check import names
 from mmflow.check.program import Arm, Declaration, Program, targets_of
 from mmflow.diagnostics import Diagnostic, Note, error, warning
 from mmflow.plan import All
-from mmflow.situations import Situation, TooMany, situations
+from mmflow.situations import Situation, TooMany, outcomes
 
 
-def _situations(declaration: Declaration, program: Program) -> list[Situation]:
-    """Each way through the arms; empty where there are too many to enumerate."""
+def _outcomes(declaration: Declaration, program: Program) -> dict[int | None, Situation] | None:
+    """The arms that are taken, each with a situation that takes it; None where there are too many to enumerate."""
     tests = [arm.condition.test if arm.condition else All(()) for arm in declaration.arms]
     try:
-        return list(situations(tests, program.labels))
+        return outcomes(tests, program.labels)
     except TooMany:
-        return []
+        return None
 
 
 def arms(program: Program) -> Iterator[Diagnostic]:
@@ -23,14 +23,13 @@ def arms(program: Program) -> Iterator[Diagnostic]:
     for declaration in program.declarations.values():
         if declaration.kind.arms != "conditions":
             continue
-        ways = _situations(declaration, program)
-        if not ways:
+        taken = _outcomes(declaration, program)
+        if taken is None:
             if not any(arm.condition is None for arm in declaration.arms):
                 yield uncovered(declaration, None)
             continue
-        if without := next((way for way in ways if way.arm is None), None):
-            yield uncovered(declaration, without)
-        taken = {way.arm for way in ways}
+        if None in taken:
+            yield uncovered(declaration, taken[None])
         for index, arm in enumerate(declaration.arms):
             if index not in taken:
                 yield unreachable_arm(arm, declaration.arms[:index])

@@ -6,8 +6,8 @@ import attrs
 import click
 import msgspec
 
-from mmflow.check.kinds import KINDS as BLOCKS
 from mmflow.check.due import due
+from mmflow.check.kinds import KINDS as BLOCKS
 from mmflow.cli.failure import FOUND, Failure, WrongUse
 from mmflow.cli.terminal import one_line
 from mmflow.diagnostics import did_you_mean
