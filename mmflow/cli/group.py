@@ -20,6 +20,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Understand": {
         "check": "Find what is wrong with workflow files.",
         "explain": "Explain a diagnostic by its code.",
+        "fmt": "Put workflow files into the canonical layout.",
         "plan": "Show what a workflow compiles to.",
     },
     "Install": {

@@ -23,7 +23,7 @@ MAX_DEPTH = 100
 OPENERS = {"LBRACE": "RBRACE", "LSQB": "RSQB", "LPAR": "RPAR"}
 CLOSERS = {"RBRACE": "LBRACE", "RSQB": "LSQB", "RPAR": "LPAR"}
 
-_OPERATORS = frozenset({"AND", "OR", "IN", "MATCHES", "WITH"})
+WORD_OPERATORS = frozenset({"AND", "OR", "IN", "MATCHES", "WITH"})
 _ASSIGNS = re.compile(r"[ \t]*=(?!=)")
 _CHAINS = frozenset({"NOT", "DOT", "WITH", "LPAR"})
 _ENDS_CHAIN = frozenset({"_NL", "COMMA", "EQUAL", "_ARROW", "AND", "OR", "COMPARE", "IN", "MATCHES"})
@@ -99,7 +99,7 @@ def _scan(text: str, *, by_layout: bool) -> tuple[Tokens, bool]:
             start, end = match.span()
             if kind == "NAME":
                 kind = words.get(text[start:end], kind)
-                if kind in _OPERATORS and types and types[-1] == "_NL" and not _ASSIGNS.match(text, end):
+                if kind in WORD_OPERATORS and types and types[-1] == "_NL" and not _ASSIGNS.match(text, end):
                     kind = LEADING
             elif kind == "STRING" and text.startswith('"""', end - 1) and end - start > 2:
                 kind, end = OPEN_STRING, _string_before_text(text, start, end)
