@@ -1,4 +1,4 @@
-"""`mmflow check`, `mmflow explain` and `mmflow plan`: what they print, and their exit codes."""
+"""`mmflow check` and `mmflow explain`: what they print, and their exit codes."""
 
 import json
 
@@ -186,74 +186,3 @@ def test_an_unknown_code_is_wrong_use(mmflow: Shell, code: str, help: str) -> No
     done = mmflow("explain", code)
     assert done.code == WRONG_USE
     assert help in done.err
-
-
-# ---- plan -----------------------------------------------------------------------------------------------------------------
-
-FULL = """\
-mmflow 1
-
-provider near using sim { zone = own }
-
-model small { provider = near, id = "s-1", price = { input = $1/1M, output = $2.5/1M }, context = 8k }
-model large like small { id = "l-1" }
-
-tier both { models = [small, large] }
-
-scorer long using length { min = 1 }
-
-cascade careful {
-  steps = [small, large with { deadline = 5s }]
-  accept = long >= 0.5
-}
-
-fallback safe {
-  try = [careful, both]
-  on = [429, timeout]
-  retry = { times = 2 }
-}
-
-split half {
-  50% -> safe
-  else -> large
-}
-
-flow main {
-  deadline = 20s
-  max_output = 1k
-  max_cost = $0.10
-  when request.tokens > 2k -> large
-  else -> half
-}
-"""
-
-
-def test_a_plan_is_shown_to_people(mmflow: Shell) -> None:
-    mmflow.write("full.mmf", FULL)
-    done = mmflow("plan", "full.mmf")
-    assert done.code == 0
-    for line in (
-        "flow main: deadline 20s, max_output 1k, max_cost $0.1",
-        "  when request.tokens > 2k -> large",
-        "  else -> half",
-        "  50% -> safe",
-        "  2. large with { deadline = 5s }",
-        "  accept long >= 0.5",
-        "  on 429, timeout, each tried 3 times",
-        "  pick listed: small, large",
-        "  small  near (sim)  s-1  own  $1/1M in, $2.5/1M out  8k context",
-    ):
-        assert line in done.out.splitlines()
-
-
-def test_a_plan_is_printed_as_json_the_same_each_time(mmflow: Shell) -> None:
-    mmflow.write("full.mmf", FULL)
-    done = mmflow("plan", "full.mmf", "--json")
-    assert done.code == 0
-    assert json.loads(done.out)["flows"]["main"]["deadline_s"] == 20
-    assert done == mmflow("plan", "--json", "full.mmf")
-
-
-def test_a_file_with_errors_has_no_plan(mmflow: Shell, wrong: str) -> None:
-    done = mmflow("plan", wrong, "--json")
-    assert (done.code, done.out) == (1, "")

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import attrs
 
 from mmflow.bounds.walk import Choices, bottom_up, reached, target_of, targets_of
-from mmflow.plan import Plan, Route, Test
+from mmflow.plan import Flow, Plan, RequestIs, Route, Test
 from mmflow.situations import Assignment, TooMany, Value, decide, domains_of
 
 MAX_WAYS = 20_000
+
+TOKENS = "request.tokens"
 
 Domains = Mapping[str, Sequence[Value]]
 
@@ -52,24 +54,33 @@ def ways(plan: Plan, root: str, domains: Domains, given: Assignment | None = Non
             yield Way(values, choices)
 
 
-def domains_between(*flows: tuple[Plan, str]) -> dict[str, Sequence[Value]]:
-    """What stands for every request that the tables of these flows, each given by its first step, can tell apart."""
+def domains_between(*flows: tuple[Plan, Flow]) -> dict[str, Sequence[Value]]:
+    """What stands for every request that the tables of these flows can tell apart, short of those that none of them takes."""
     tests: list[Test] = []
     labels: dict[str, tuple[str, ...]] = {}
-    for plan, root in flows:
-        tests += [arm.test for step in reached(plan, root) if isinstance(step, Route) for arm in step.arms]
+    for plan, flow in flows:
+        tests += [arm.test for step in reached(plan, flow.step) if isinstance(step, Route) for arm in step.arms]
         for each in plan.classifiers.values():
             own = (*each.labels, "unsure") if each.unsure == "none" else each.labels
             labels[each.name] = tuple(dict.fromkeys((*labels.get(each.name, ()), *own)))
-    return domains_of(tests, labels)
+    longest = [flow.max_input_tokens for _, flow in flows]
+    if len(set(longest)) > 1:
+        # Who takes a request that another turns away is told apart as well.
+        tests += [RequestIs("tokens", "<=", most) for most in longest if most is not None]
+    domains = domains_of(tests, labels)
+    if TOKENS in domains and None not in longest:
+        # The least of the numbers stands for all below it, too.
+        least, *more = domains[TOKENS]
+        domains[TOKENS] = [least, *(each for each in more if any(each <= most for most in longest))]  # type: ignore[operator]
+    return domains
 
 
 def most_tokens(values: Assignment, domains: Domains) -> int | None:
     """The longest request that a situation stands for, in input tokens; None where it has no bound."""
-    name = "request.tokens"
-    if name not in values:
+    tokens = values.get(TOKENS)
+    if not isinstance(tokens, int):
         return None
-    later = [each for each in domains[name] if isinstance(each, int) and each > values[name]]  # type: ignore[operator]
+    later = [each for each in domains[TOKENS] if isinstance(each, int) and each > tokens]
     return min(later) - 1 if later else None
 
 
@@ -119,7 +130,7 @@ def _said(name: str, values: frozenset[Value], domain: Sequence[Value]) -> str:
     if isinstance(ordered[0], bool):
         is_pattern = " matches " in name
         return (name if ordered[0] else f"not {name}") if is_pattern else f"{name} = {str(ordered[0]).lower()}"
-    if isinstance(ordered[0], int):
+    if all(isinstance(value, int) for value in domain):
         return " or ".join(_range(name, first, last, domain) for first, last in _runs(ordered, domain))
     others = [value for value in domain if value not in values]
     if len(others) == 1 and len(ordered) > 1:

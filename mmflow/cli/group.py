@@ -19,8 +19,10 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Understand": {
         "check": "Find what is wrong with workflow files.",
+        "diff": "Show what changes for requests between two versions.",
         "explain": "Explain a diagnostic by its code.",
         "fmt": "Put workflow files into the canonical layout.",
+        "graph": "Draw what a request can reach.",
         "plan": "Show what a workflow compiles to.",
     },
     "Install": {

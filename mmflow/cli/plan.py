@@ -1,40 +1,78 @@
 """`mmflow plan`: what a workflow compiles to, for people or as JSON that runs by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
+import msgspec
 
 from mmflow import plan as plans
+from mmflow.bounds import FlowBounds
+from mmflow.bounds import bounds as bounds_of
+from mmflow.bounds.names import step_text
+from mmflow.bounds.walk import reached
+from mmflow.cli.bounds import lines_of, width, wrapped
+from mmflow.cli.failure import WrongUse
 from mmflow.cli.params import set_option
-from mmflow.cli.terminal import write_bytes
-from mmflow.cli.workflow import load
+from mmflow.cli.terminal import say, write_bytes
+from mmflow.cli.workflow import flow_of, load
 from mmflow.plan import Ask, Cascade, Fallback, Flow, Plan, Route, Split, Step, Tier, With
 from mmflow.plugin import Model
 from mmflow.units import Duration, Money, Price, Share, Tokens, text_of
 
+_EXAMPLES = """\b
+Examples:
+  mmflow plan support.mmf
+  mmflow plan support.mmf --flow chat --bounds --json
+  mmflow plan support.mmf --json > support.json
+"""
 
-@click.command()
+
+class AllBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--bounds --json` prints: the bounds of each flow by its name."""
+
+    schema: int = 1
+    plan: str
+    flows: Mapping[str, FlowBounds]
+
+
+@click.command(epilog=_EXAMPLES)
 @click.argument("file", metavar="FILE", type=click.Path())
+@click.option("--flow", metavar="NAME", help="Show this flow only.")
+@click.option("--bounds", is_flag=True, help="With `--json`: print the bounds of each flow, not the plan.")
 @click.option("--json", is_flag=True, help="Print the plan itself: saved to a file, `mmflow run` takes it in place of FILE.")
 @set_option
-def command(file: str, json: bool, set: dict[str, str]) -> None:
-    """Show what the workflow FILE (`-` reads standard input) compiles to."""
+def command(file: str, flow: str | None, bounds: bool, json: bool, set: dict[str, str]) -> None:
+    """Show what the workflow FILE (`-` reads standard input) compiles to, and the most that a request can cost and take.
+
+    For each situation: the arm that it takes, its target, calls, dollars and time at worst, an estimate of the p95 to the whole
+    answer and to its first token, the zones that data can reach, and the share of the flow's worst cost.
+    """
+    if flow is not None and json and not bounds:
+        raise WrongUse("a plan is printed whole, with every flow", "leave out `--flow`, or add `--bounds`")
     plan = load(file, set).plan
-    if json:
+    flows = plan.flows.values() if flow is None else [plan.flows[flow_of(plan, flow)]]
+    if json and bounds:
+        found = AllBounds(plan=plans.fingerprint(plan), flows={each.name: bounds_of(plan, each) for each in flows})
+        write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    elif json:
         write_bytes(plans.encode(plan) + b"\n")
     else:
-        click.echo("\n\n".join("\n".join(block) for block in _blocks(plan)))
+        say("\n\n".join("\n".join(block) for block in _blocks(plan, list(flows))) + "\n")
 
 
-def _blocks(plan: Plan) -> Iterator[list[str]]:
+def _blocks(plan: Plan, flows: list[Flow]) -> Iterator[list[str]]:
+    columns = width()
     yield [f"plan {plans.fingerprint(plan)}", *(f"  param {name} = {value}" for name, value in plan.params.items())]
-    for flow in plan.flows.values():
-        yield [f"flow {flow.name}{_promises(flow)}", *_lines(plan.steps[flow.step], plan)]
-    for step in plan.steps.values():
+    found = {flow.name: bounds_of(plan, flow) for flow in flows}
+    for flow in flows:
+        yield [*wrapped(f"flow {flow.name}{_promises(flow)}", columns, 0), *lines_of(found[flow.name], columns)]
+    steps = {step.name: step for flow in flows for step in reversed(reached(plan, flow.step))}
+    for step in steps.values():
         if step.name not in plan.flows and not isinstance(step, Ask | With):
             yield [f"{_kind(step)} {step.name}", *_lines(step, plan)]
-    if plan.models:
-        yield ["models", *_table([_described(model, plan) for model in plan.models.values()])]
+    models = dict.fromkeys(call.model for each in found.values() for call in each.worst.calls_by_model)
+    if models:
+        yield ["models", *_table([_described(plan.models[name], plan) for name in models])]
 
 
 def _kind(step: Step) -> str:
@@ -60,27 +98,17 @@ def _lines(step: Step, plan: Plan) -> list[str]:
         case Tier(models=models, pick=pick):
             return [f"  pick {pick}: {', '.join(models)}"]
         case Route(arms=arms, otherwise=otherwise):
-            lines = [f"  when {arm.text} -> {_target(arm.step, plan)}" for arm in arms]
-            return lines + ([f"  else -> {_target(otherwise, plan)}"] if otherwise is not None else [])
+            lines = [f"  when {arm.text} -> {step_text(plan, arm.step)}" for arm in arms]
+            return lines + ([f"  else -> {step_text(plan, otherwise)}"] if otherwise is not None else [])
         case Cascade(steps=steps, text=text):
-            return [f"  {n}. {_target(each, plan)}" for n, each in enumerate(steps, 1)] + [f"  accept {text}"]
+            return [f"  {n}. {step_text(plan, each)}" for n, each in enumerate(steps, 1)] + [f"  accept {text}"]
         case Fallback(steps=steps, on=on, retry_times=times):
-            tried = [f"  {n}. {_target(each, plan)}" for n, each in enumerate(steps, 1)]
+            tried = [f"  {n}. {step_text(plan, each)}" for n, each in enumerate(steps, 1)]
             return [*tried, f"  on {', '.join(on)}" + (f", each tried {times + 1} times" if times else "")]
         case Split(slices=slices):
-            return [f"  {text_of(Share(each.buckets / 10_000))} -> {_target(each.step, plan)}" for each in slices]
+            return [f"  {text_of(Share(each.buckets / 10_000))} -> {step_text(plan, each.step)}" for each in slices]
         case With():
-            return [f"  -> {_target(step.name, plan)}"]
-
-
-def _target(name: str, plan: Plan) -> str:
-    step = plan.steps[name]
-    if not isinstance(step, With):
-        return name
-    limits: list[tuple[str, object]] = [("deadline", None if step.deadline_s is None else Duration(step.deadline_s))]
-    limits += [("max_output", _typed(Tokens, step.max_output_tokens)), ("temperature", step.temperature)]
-    said = ", ".join(f"{name} = {text_of(value)}" for name, value in limits if value is not None)
-    return f"{_target(step.step, plan)} with {{ {said} }}"
+            return [f"  -> {step_text(plan, step.name)}"]
 
 
 def _described(model: Model, plan: Plan) -> tuple[str, ...]:

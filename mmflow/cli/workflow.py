@@ -29,31 +29,33 @@ def load(file: str, params: Mapping[str, str]) -> Workflow:
     """The workflow in a file, `-` for standard input; its warnings are told on standard error. Raises `Failure`."""
     folder = Path() if file == "-" else Path(file).parent
     if file.endswith(".json"):
-        return Workflow(_saved(file, params), folder)
-    return Workflow(_built(read_source(file), params), folder)
+        return Workflow(saved(file, read_bytes(file, MAX_PLAN_BYTES, "a saved plan"), params), folder)
+    return Workflow(built(read_source(file), params), folder)
 
 
-def _saved(file: str, params: Mapping[str, str]) -> Plan:
+def saved(file: str, data: bytes, params: Mapping[str, str]) -> Plan:
+    """The plan in a saved one, which is called `file` in messages. Raises `Failure`."""
     if params:
         raise WrongUse("a saved plan has its params built in", f"save it with them: `mmflow plan --json --set … FILE > {file}`")
     try:
-        return plans.decode(read_bytes(file, MAX_PLAN_BYTES, "a saved plan"))
+        return plans.decode(data)
     except plans.PlanError as problem:
         raise Failure(f"`{file}`: {problem}", "save one with `mmflow plan --json FILE`") from problem
 
 
-def _built(source: Source, params: Mapping[str, str]) -> Plan:
+def built(source: Source, params: Mapping[str, str], *, warns: bool = True) -> Plan:
+    """The plan of a workflow; what is wrong with it is told on standard error. Raises `Failure`."""
     try:
-        built = build(source, Registry.installed(), params)
+        found = build(source, Registry.installed(), params)
     except ParamError as problem:
         raise WrongUse(problem.message, problem.help) from problem
-    if built.plan is None:
-        put(render(built.diagnostics, color=wants_colour(sys.stderr)), sys.stderr)
+    if found.plan is None:
+        put(render(found.diagnostics, color=wants_colour(sys.stderr)), sys.stderr)
         raise Failure("")
-    for each in built.diagnostics:
-        if each.severity == "warning":
+    for each in found.diagnostics:
+        if warns and each.severity == "warning":
             warn(f"{each.span}: {each.message} [{each.code}]")
-    return built.plan
+    return found.plan
 
 
 def flow_of(plan: Plan, name: str | None) -> str:
