@@ -1,14 +1,14 @@
 """The calls of one request: every model that is asked, for whatever purpose, is asked through `Calls.call`."""
 
-import asyncio
-from collections import defaultdict
 from math import inf
 from random import Random
 
 import attrs
+from msgspec.structs import replace
 
 from mmflow.plan import Flow, Plan
 from mmflow.plugin import Call, CallError, Emit, Model, Provider, Purpose, Reply, Request, Timeouts, Usage
+from mmflow.runtime.alarms import Alarms, Timeout
 from mmflow.runtime.cost import Purse, cost_microusd, input_tokens, input_tokens_at_most, output_tokens, usable
 from mmflow.runtime.deadline import Bounds, least
 from mmflow.runtime.events import CallEnded, CallOutcome, CallStarted
@@ -43,16 +43,17 @@ class WouldAsk(Exception):
 class Calls:
     """The calls of one request. `cost_microusd` is their sum so far, None once one of them has no known cost."""
 
-    def __init__(self, shared: Shared, flow: Flow, request: Request, record: Record) -> None:
+    def __init__(self, shared: Shared, flow: Flow, request: Request, record: Record, alarms: Alarms) -> None:
         self.input_tokens = input_tokens(request.messages, request)
         self.cost_microusd: int | None = 0
         self.reached_caller = False
+        self.alarms = alarms
         self._shared = shared
         self._flow = flow
         self._record = record
         self._purse = None if flow.max_cost_microusd is None else Purse(flow.max_cost_microusd)
         self._count = 0
-        self._attempts: dict[str, int] = defaultdict(int)
+        self._attempts: dict[str, int] = {}
 
     async def call(
         self,
@@ -99,7 +100,7 @@ class Calls:
 
     def _begin(self, model: Model, path: str, purpose: Purpose) -> CallStarted:
         self._count += 1
-        self._attempts[path] += 1
+        self._attempts[path] = attempt = self._attempts.get(path, 0) + 1
         started = CallStarted(
             at_s=self._record.now(),
             call=self._count,
@@ -107,7 +108,7 @@ class Calls:
             model=model.name,
             provider=model.provider,
             purpose=purpose,
-            attempt=self._attempts[path],
+            attempt=attempt,
         )
         self._record.write(started)
         return started
@@ -130,16 +131,16 @@ class Calls:
             message = f"the deadline of {_text(bounds.deadline_s)} was over before `{name}` could be asked"
             raise CallError("timeout", message, dispatched="no", help="raise `deadline`, or lower the time-outs before it")
         own_ends_at = inf if own_s is None else now + own_s
-        timer = asyncio.timeout_at(min(own_ends_at, bounds.ends_at))
+        timer = Timeout(self.alarms, min(own_ends_at, bounds.ends_at))
         self._shared.in_flight[name] += 1
         try:
-            async with timer:
+            with timer:
                 reply = await provider.complete(call, pieces)
         except Exception as error:
             # A plugin may raise anything: its user gets an error of the language.
             if pieces is not None and pieces.caller_error is not None:
                 raise pieces.caller_error from None
-            if timer.expired():
+            if timer.expired:
                 is_own = own_s is not None and own_ends_at < bounds.ends_at
                 within = f"its time-out of {_text(own_s or 0)}" if is_own else f"the deadline of {_text(bounds.deadline_s)}"
                 raise CallError("timeout", f"`{name}` did not answer within {within}", dispatched="maybe") from None
@@ -194,14 +195,12 @@ class Calls:
             usage=usage,
             estimated=estimated,
             cost_microusd=cost,
-            error_class=error.error_class if error else None,
-            message=error.message if error else None,
-            help=error.help if error else None,
-            served_model=reply.served_model if reply else None,
             model_id=call.model.id,
-            request_id=reply.request_id if reply else None,
-            simulated=reply.simulated if reply else False,
         )
+        if reply is not None:
+            ended = replace(ended, served_model=reply.served_model, request_id=reply.request_id, simulated=reply.simulated)
+        elif error is not None:
+            ended = replace(ended, error_class=error.error_class, message=error.message, help=error.help)
         self._record.write(ended)
 
 

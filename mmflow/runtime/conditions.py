@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 
-import attrs
+import msgspec
 
 from mmflow import plan
 from mmflow.patterns import CompiledPattern, compile_pattern
@@ -18,8 +18,7 @@ _COMPARE: dict[plan.Operator, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 
 
-@attrs.frozen
-class Truth:
+class Truth(msgspec.Struct, frozen=True):
     """Whether a condition holds. `because` has the facts that decided it, as text: `complexity = high (0.92)`.
 
     What rests on a score that is not there does not hold, and neither does its opposite.
@@ -30,8 +29,7 @@ class Truth:
     is_known: bool = True
 
 
-@attrs.frozen
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What conditions see: the request, its signals, and the scores of an answer while it is judged."""
 
     request: Request

@@ -66,27 +66,25 @@ def usable(reply: Reply) -> Usage | None:
         return None
     read = (usage.input_tokens, usage.cached_input_tokens, usage.cache_write_tokens)
     wrote = (usage.output_tokens, usage.reasoning_tokens)
-    if any(type(count) is not int or not 0 <= count <= MOST_TOKENS for count in read + wrote):
+    counts = read + wrote
+    if {*map(type, counts)} != {int} or min(counts) < 0 or max(counts) > MOST_TOKENS:
         return None
     said_something = bool(reply.text or reply.tool_calls)
-    return usage if sum(read) and (sum(wrote) or not said_something) else None
+    return usage if any(read) and (any(wrote) or not said_something) else None
 
 
 def cost_microusd(usage: Usage, prices: Prices | None) -> int | None:
     """What tokens cost, to the nearest micro-dollar and never 0 where they are not free; None where no price is known."""
     if prices is None:
         return None
-    cached = prices.input if prices.cached_input is None else prices.cached_input
-    written = prices.input if prices.cache_write is None else prices.cache_write
-    reasoning = prices.output if prices.reasoning is None else prices.reasoning
-    exact = (
-        usage.input_tokens * prices.input
-        + usage.cached_input_tokens * cached
-        + usage.cache_write_tokens * written
-        + usage.output_tokens * prices.output
-        + usage.reasoning_tokens * reasoning
-    )
-    return max((exact + TOKENS_PER_PRICE // 2) // TOKENS_PER_PRICE, 1 if exact else 0)
+    exact = usage.input_tokens * prices.input + usage.output_tokens * prices.output
+    if usage.cached_input_tokens:
+        exact += usage.cached_input_tokens * (prices.input if prices.cached_input is None else prices.cached_input)
+    if usage.cache_write_tokens:
+        exact += usage.cache_write_tokens * (prices.input if prices.cache_write is None else prices.cache_write)
+    if usage.reasoning_tokens:
+        exact += usage.reasoning_tokens * (prices.output if prices.reasoning is None else prices.reasoning)
+    return (exact + TOKENS_PER_PRICE // 2) // TOKENS_PER_PRICE or (1 if exact else 0)
 
 
 def worst_microusd(prices: Prices, input_tokens: int, output_tokens: int) -> int:

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-import attrs
+import msgspec
 
 from mmflow import plan
 from mmflow.plugin import Timeouts
@@ -10,8 +10,7 @@ from mmflow.plugin import Timeouts
 _Number = TypeVar("_Number", int, float)
 
 
-@attrs.frozen
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """`ends_at` is an instant on the loop's clock, `deadline_s` the time that was declared for it."""
 
     ends_at: float
@@ -38,7 +37,11 @@ class Bounds:
 
 def least(*values: _Number | None) -> _Number | None:
     """The smallest of the values that are given; None where none is."""
-    return min((value for value in values if value is not None), default=None)
+    smallest: _Number | None = None
+    for value in values:
+        if value is not None and (smallest is None or value < smallest):
+            smallest = value
+    return smallest
 
 
 def tightest(one: Timeouts, other: Timeouts) -> Timeouts:

@@ -4,17 +4,18 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
-import attrs
 import msgspec
 
 from mmflow import plan
 from mmflow.plan import Plan, fingerprint
 from mmflow.plugin import CallError, Candidate, Emit, Http, Model, Provider, Reply, Request, Usage
+from mmflow.runtime.alarms import Alarms, alarms_here
 from mmflow.runtime.calls import Calls, NoCalls, Shared, WouldAsk
 from mmflow.runtime.conditions import Facts, Truth, field_of, truth
 from mmflow.runtime.cost import cost_microusd
@@ -40,6 +41,9 @@ from mmflow.runtime.stream import StreamBroken, whole
 from mmflow.vocabulary import Vocabulary
 
 BUCKETS = 10_000
+
+OTHERWISE = Truth(True, ())
+"""What `else` rests on: nothing."""
 
 MEMBER_FAILED = frozenset({"429", "5xx", "timeout", "connect", "overloaded"})
 """What another member of a tier may do better."""
@@ -77,6 +81,7 @@ class Executor:
         timeouts = {each.name: tightest(each.timeouts, plan.providers[each.provider].timeouts) for each in plan.models.values()}
         self._shared = Shared(plan, plugins, random, timeouts, defaultdict(int))
         self._fingerprint = fingerprint(plan)
+        self._alarms: Alarms | None = None
 
     async def run(self, flow: str, request: Request, emit: Emit | None = None, *, observe: Observe | None = None) -> Result:
         """Answer a request. What goes wrong upstream is in the result and is not raised; cancellation passes through.
@@ -84,37 +89,35 @@ class Executor:
         With `emit` the answer is handed over as it arrives; what `emit` raises ends the run and is raised. `observe` gets each
         event as it happens, those of a cancelled run too. `KeyError` where the plan has no such flow.
         """
-        return await self._begin(flow, request, emit, observe, Calls)
+        return await self._begun(flow, request, observe, Calls).run(emit)
 
     async def decide(self, flow: str, request: Request, *, observe: Observe | None = None) -> Result:
         """Classify and route a request up to the model that would be asked first. No model is asked, so there is no reply."""
-        return await self._begin(flow, request, None, observe, NoCalls)
+        return await self._begun(flow, request, observe, NoCalls).run(None)
 
     async def close(self) -> None:
         """Close what was opened for the plan."""
         await self._shared.plugins.close()
 
-    async def _begin(
-        self, name: str, request: Request, emit: Emit | None, observe: Observe | None, calls_of: type[Calls]
-    ) -> Result:
+    def _begun(self, name: str, request: Request, observe: Observe | None, calls_of: type[Calls]) -> "_Run":
+        self._alarms = alarms_here(self._alarms)
         flow, record = self._shared.plan.flows[name], Record(observe)
-        calls = calls_of(self._shared, flow, request, record)
+        calls = calls_of(self._shared, flow, request, record, self._alarms)
         run = _Run(self._shared, flow, request, calls, record)
         record.write(
             RequestStarted(
                 at_s=0.0,
                 request_id=run.id,
-                flow=flow.name,
+                flow=name,
                 plan=self._fingerprint,
                 at_unix_s=time.time(),
                 input_tokens=calls.input_tokens,
             )
         )
-        return await run.run(emit)
+        return run
 
 
-@attrs.frozen
-class At:
+class At(msgspec.Struct, frozen=True):
     """Where a step stands: the path that leads to it, its bounds, and who hears its answer as it arrives (None: nobody)."""
 
     path: str
@@ -126,8 +129,7 @@ class At:
         return self if name == self.path else At(f"{self.path}/{name}", self.bounds, self.emit)
 
 
-@attrs.frozen
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a step came to: the reply, whose it is, and why a cascade gave it without having accepted it."""
 
     reply: Reply
@@ -140,15 +142,12 @@ class _Run:
     """One request on its way through a plan. A step gives an `Answer` or raises `CallError`."""
 
     def __init__(self, shared: Shared, flow: plan.Flow, request: Request, calls: Calls, record: Record) -> None:
-        opinions = Opinions(shared, flow.name, request, calls, record)
         self.id = f"{shared.random.getrandbits(64):016x}"
         self._shared = shared
         self._plan = shared.plan
         self._flow = flow
         self._request = request
         self._calls = calls
-        self._opinions = opinions
-        self._signals = Signals(opinions.signal)
         self._clock = record.clock
         self._began_at = record.began_at
         self._now = record.now
@@ -206,22 +205,9 @@ class _Run:
 
     # ---- the steps --------------------------------------------------------------------------------------------------------
 
-    async def step(self, name: str, at: At) -> Answer:
-        match self._plan.steps[name]:
-            case plan.Ask() as step:
-                return await self.ask(step, at)
-            case plan.Route() as step:
-                return await self.route(step, at)
-            case plan.Tier() as step:
-                return await self.tier(step, at)
-            case plan.Cascade() as step:
-                return await self.cascade(step, at)
-            case plan.Fallback() as step:
-                return await self.fallback(step, at)
-            case plan.Split() as step:
-                return await self.split(step, at)
-            case plan.With() as step:
-                return await self.with_(step, at)
+    def step(self, name: str, at: At) -> Awaitable[Answer]:
+        step = self._plan.steps[name]
+        return _METHODS[type(step)](self, step, at)
 
     async def ask(self, step: plan.Ask, at: At) -> Answer:
         path = f"{at.path}/{step.name}"
@@ -245,15 +231,16 @@ class _Run:
 
     async def route(self, step: plan.Route, at: At) -> Answer:
         here = at.under(step.name)
-        facts = self._facts(here)
-        for arm in step.arms:
-            found = await truth(arm.test, facts)
-            self._tested(here, arm.text, found, arm.step)
-            if found.holds:
-                return await self.step(arm.step, here)
+        if step.arms:
+            facts = self._facts(here)
+            for arm in step.arms:
+                found = await truth(arm.test, facts)
+                self._tested(here, arm.text, found, arm.step)
+                if found.holds:
+                    return await self.step(arm.step, here)
         if step.otherwise is None:
             raise CallError("blocked", f"no arm of `{step.name}` holds", dispatched="no", help="add an `else`")
-        self._tested(here, "else", Truth(True, ()), step.otherwise)
+        self._tested(here, "else", OTHERWISE, step.otherwise)
         return await self.step(step.otherwise, here)
 
     async def cascade(self, step: plan.Cascade, at: At) -> Answer:
@@ -321,6 +308,14 @@ class _Run:
         return await self.step(step.step, At(at.path, bounds, at.emit))
 
     # ---- what the steps decide by -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _opinions(self) -> Opinions:
+        return Opinions(self._shared, self._flow.name, self._request, self._calls, self._record)
+
+    @cached_property
+    def _signals(self) -> Signals:
+        return Signals(self._opinions.signal)
 
     def _facts(self, at: At, score: Callable[[str], Awaitable[float | None]] | None = None) -> Facts:
         return Facts(self._request, self._calls.input_tokens, lambda name: self._signals.get(name, at.bounds), score)
@@ -395,12 +390,24 @@ class _Run:
 
     def _degraded(self, here: At, reason: Literal["deadline", "failed"], best: Answer) -> Answer:
         self._write(Degraded(at_s=self._now(), path=here.path, reason=reason, step=best.path))
-        return attrs.evolve(best, degraded=reason)
+        return msgspec.structs.replace(best, degraded=reason)
 
     def _named(self, name: str) -> str:
         """The name that stands in the file: a step `with` limits has none of its own."""
         step = self._plan.steps[name]
         return self._named(step.step) if isinstance(step, plan.With) else name
+
+
+_METHODS: dict[type[plan.Step], Callable[[_Run, Any, At], Awaitable[Answer]]] = {
+    plan.Ask: _Run.ask,
+    plan.Tier: _Run.tier,
+    plan.Route: _Run.route,
+    plan.Cascade: _Run.cascade,
+    plan.Fallback: _Run.fallback,
+    plan.Split: _Run.split,
+    plan.With: _Run.with_,
+}
+"""What runs a step of each kind."""
 
 
 def bucket_of(flow: str, split: str, key: str) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import io
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache
@@ -14,12 +14,14 @@ from typing import Any, Literal, Self
 import aiohttp
 import msgspec
 from aiohttp.http_exceptions import ContentEncodingError
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from mmflow.plugin import CallError, HttpReply, ServerEvent, Timeouts
+from mmflow.runtime.alarms import Alarms, alarms_here
 from mmflow.runtime.sse import EventParser
 from mmflow.runtime.target import CHECK_PROXY, target_of
-from mmflow.runtime.watch import Watch
+from mmflow.runtime.watch import watch_of
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
 STREAM_LIMIT_BYTES = 128 * 1024 * 1024
@@ -47,6 +49,7 @@ class AioHttp:
         self.target_of = lru_cache(maxsize=256)(target_of)
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._alarms: Alarms | None = None
 
     async def post(self, url: str, body: object, headers: Mapping[str, str], timeouts: Timeouts) -> HttpReply:
         """Send `body` as JSON and read the whole answer, whatever its status."""
@@ -62,6 +65,11 @@ class AioHttp:
         session, self._session = self._session, None
         if session is not None and self._loop is asyncio.get_running_loop():
             await session.close()
+
+    def alarms(self) -> Alarms:
+        """The alarms of the running loop."""
+        self._alarms = alarms = alarms_here(self._alarms)
+        return alarms
 
     def session(self) -> aiohttp.ClientSession:
         """The session of the running loop."""
@@ -90,7 +98,7 @@ class _Exchange:
         self._url = url
         self._body = body
         self._headers = headers
-        self._watch = Watch(timeouts)
+        self._watch = watch_of(timeouts, http.alarms())
         self._dispatched: Literal["no", "maybe", "yes"] = "no"
         self._response: aiohttp.ClientResponse | None = None
 
@@ -113,7 +121,7 @@ class _Exchange:
         self._response = response
         self._content = response.content
         self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = _Headers(response.headers)
         if self.status < 300:
             self._dispatched = "yes"
         return self
@@ -145,7 +153,7 @@ class _Exchange:
         """The whole body, at most `body_limit_bytes` of it."""
         chunks: list[bytes] = []
         size = 0
-        while chunk := await self._read():
+        while not self._content.at_eof() and (chunk := await self._read()):
             self._watch.began()
             chunks.append(chunk)
             size += len(chunk)
@@ -179,6 +187,28 @@ class _Exchange:
 
     def _too_large(self, limit_bytes: int) -> CallError:
         return CallError("protocol", f"the answer is larger than {limit_bytes // 1024**2} MiB and was cut", status=self.status)
+
+
+class _Headers(Mapping[str, str]):
+    """Headers by lower-case name, made so as they are read: most answers have many, of which hardly one is looked at."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: CIMultiDictProxy[str]) -> None:
+        self._headers = headers
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers.getall(name)[-1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name.lower(): None for name in self._headers})
+
+    def __len__(self) -> int:
+        return len({name.lower() for name in self._headers})
+
+    def get(self, name: str, default: Any = None) -> Any:
+        # `Mapping` tries and fails, which is dear for what is mostly not there.
+        return self[name] if name in self._headers else default
 
 
 class _Events:
@@ -228,7 +258,7 @@ class _Connector(aiohttp.TCPConnector):
 
 def _encode(body: object) -> bytes | io.BytesIO:
     try:
-        data = msgspec.json.encode(body, enc_hook=_plain)
+        data = _encoder.encode(body)
     except UnicodeEncodeError:
         raise CallError("4xx", "the request has text that is not Unicode: half of a surrogate pair", dispatched="no") from None
     except RecursionError:
@@ -242,6 +272,9 @@ def _plain(value: object) -> object:
         if isinstance(value, plain):
             return plain(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
 
 
 def _fault(error: Exception, where: str, *, sent: bool) -> CallError:

@@ -1,9 +1,9 @@
 """What classifiers and scorers say of a request and its answers. Whatever goes wrong with one means that it is unsure."""
 
-import asyncio
 from collections.abc import Sequence
 
 from mmflow.plugin import Ask, CallError, Message, ModelName, Purpose, Reply, Request
+from mmflow.runtime.alarms import Timeout
 from mmflow.runtime.calls import Calls, Shared, WouldAsk
 from mmflow.runtime.deadline import Bounds
 from mmflow.runtime.events import Scored, SignalRead
@@ -25,17 +25,17 @@ class Opinions:
         """A classifier's signal."""
         declared = self._shared.plan.classifiers[name]
         started_at_s = self._record.now()
-        timer = asyncio.timeout_at(min(bounds.ends_at, self._record.clock() + declared.timeout_s))
+        timer = Timeout(self._calls.alarms, min(bounds.ends_at, self._record.clock() + declared.timeout_s))
         try:
             plugin = self._shared.plugins.classifier(name)
             ask = self._ask("classify", f"{self._flow}/{name}", bounds)
-            async with timer:
+            with timer:
                 guess = await plugin.classify(text_for(declared, self._request), ask)
             signal = signal_of(declared, guess)
         except WouldAsk as error:
             signal = unsure(declared, str(error))
         except Exception as error:  # noqa: BLE001 - the contract: any exception of a classifier means unsure
-            signal = unsure(declared, "timed out" if timer.expired() else f"failed: {self._shared.plugins.reason(error)}")
+            signal = unsure(declared, "timed out" if timer.expired else f"failed: {self._shared.plugins.reason(error)}")
         read = SignalRead(
             at_s=self._record.now(),
             signal=name,
@@ -50,20 +50,20 @@ class Opinions:
 
     async def score(self, name: str, path: str, bounds: Bounds, reply: Reply) -> float | None:
         """A scorer's score of an answer; None where it has none."""
-        timer = asyncio.timeout_at(bounds.ends_at)
+        timer = Timeout(self._calls.alarms, bounds.ends_at)
         score: float | None = None
         message: str | None = None
         try:
             plugin = self._shared.plugins.scorer(name)
             ask = self._ask("judge", f"{path}/{name}", bounds)
-            async with timer:
+            with timer:
                 found = await plugin.score(self._request, reply, ask)
             if isinstance(found, int | float) and 0 <= found <= 1:
                 score = float(found)
             else:
                 message = f"answered {found!r:.40}, which is not a score from 0 to 1"
         except Exception as error:  # noqa: BLE001 - the contract: any exception of a scorer means that there is no score
-            message = "timed out" if timer.expired() else f"failed: {self._shared.plugins.reason(error)}"
+            message = "timed out" if timer.expired else f"failed: {self._shared.plugins.reason(error)}"
         self._record.write(Scored(at_s=self._record.now(), path=path, scorer=name, score=score, message=message))
         return score
 

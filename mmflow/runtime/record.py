@@ -15,12 +15,14 @@ class Record:
         self.events: list[Event] = []
         self.clock = asyncio.get_running_loop().time
         self.began_at = self.clock()
-        self._observe = observe
+        self.write: Observe = self.events.append if observe is None else self._write_and_tell(observe)
 
     def now(self) -> float:
         return self.clock() - self.began_at
 
-    def write(self, event: Event) -> None:
-        self.events.append(event)
-        if self._observe is not None:
-            self._observe(event)
+    def _write_and_tell(self, observe: Observe) -> Observe:
+        def write(event: Event) -> None:
+            self.events.append(event)
+            observe(event)
+
+        return write

@@ -1,13 +1,12 @@
 """What a run gives back."""
 
-import attrs
+import msgspec
 
 from mmflow.plugin import Reply
 from mmflow.runtime.events import Event, RequestEnded
 
 
-@attrs.frozen
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """The answer, or None where there is none, and the record of the run, which ends with `RequestEnded`."""
 
     reply: Reply | None

@@ -1,14 +1,29 @@
-"""Bounds the time of one call with one timer: moving a bound is an assignment, and the timer catches up when it fires."""
+"""Bounds the time of one call with one alarm: moving a bound is an assignment, and the alarm catches up when it rings."""
 
 import asyncio
 from math import inf
 from typing import Any
 
 from mmflow.plugin import Duration, Timeouts
+from mmflow.runtime.alarms import Alarm, Alarms
 from mmflow.units import text_of
 
 
-class Watch:
+class NoWatch:
+    """The watch of a call without bounds."""
+
+    __slots__ = ()
+
+    def start(self) -> None:
+        pass
+
+    expect_first = began = wait = rest = start
+
+    def stop(self, error: BaseException | None = None) -> str | None:
+        return None
+
+
+class Watch(Alarm):
     """Cancels the task that started it when a bound passes, and then says which.
 
     The phases follow one another: connecting, waiting for the first token, streaming. While the call waits for nobody but
@@ -16,13 +31,14 @@ class Watch:
     """
 
     __slots__ = (
-        "_armed_at", "_began", "_bound", "_cancelling", "_due_at", "_expired", "_first_at", "_loop", "_task", "_timeouts",
-        "_timer", "_total_at",
+        "_alarms", "_armed_at", "_began", "_bound", "_cancelling", "_due_at", "_expired", "_first_at", "_task", "_timeouts",
+        "_total_at",
     )  # fmt: skip
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, alarms: Alarms) -> None:
+        super().__init__()
         self._timeouts = timeouts
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarms = alarms
         self._armed_at = inf
         self._bound = "total"
         self._began = False
@@ -30,10 +46,9 @@ class Watch:
 
     def start(self) -> None:
         """Connecting: the bounds on connecting, on the first token and on the whole hold."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        loop = self._alarms.loop
+        task = asyncio.current_task(loop)
         assert task is not None
-        self._loop: asyncio.AbstractEventLoop = loop
         self._task: asyncio.Task[Any] = task
         self._cancelling = task.cancelling()
         timeouts, now = self._timeouts, loop.time()
@@ -58,7 +73,7 @@ class Watch:
         if not self._began:
             self._hold(self._first_at, "first token")
         elif self._timeouts.idle_s is not None:
-            self._hold(self._loop.time() + self._timeouts.idle_s, "idle")
+            self._hold(self._alarms.loop.time() + self._timeouts.idle_s, "idle")
 
     def rest(self) -> None:
         """The provider has delivered; what follows is the caller's time."""
@@ -66,9 +81,7 @@ class Watch:
 
     def stop(self, error: BaseException | None = None) -> str | None:
         """Stop watching. What to say where `error` is the cancellation that a bound caused."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarms.drop(self)
         expired, self._expired = self._expired, None
         if expired is None:
             return None
@@ -85,13 +98,12 @@ class Watch:
             self._arm(at)
 
     def _arm(self, at: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._armed_at = self._loop.call_at(at, self._fire), at
+        self._alarms.set(self, at)
+        self._armed_at = at
 
-    def _fire(self) -> None:
-        self._timer, self._armed_at = None, inf
-        if self._loop.time() >= self._due_at:
+    def ring(self) -> None:
+        now, self._armed_at = max(self._armed_at, self._alarms.loop.time()), inf
+        if now >= self._due_at:
             self._expired = self._bound
             self._task.cancel()
         elif self._due_at < inf:
@@ -108,6 +120,15 @@ class Watch:
                 return f"nothing more came for {_text(timeouts.idle_s)}"
             case _:
                 return f"no whole answer within {_text(timeouts.total_s)}"
+
+
+def watch_of(timeouts: Timeouts, alarms: Alarms) -> Watch | NoWatch:
+    """What bounds a call by these time-outs."""
+    return _NO_WATCH if timeouts == _NO_BOUNDS else Watch(timeouts, alarms)
+
+
+_NO_WATCH = NoWatch()
+_NO_BOUNDS = Timeouts()
 
 
 def _text(seconds: float | None) -> str:

@@ -1,7 +1,7 @@
 """The chat completions protocol, spoken by OpenAI and by most other servers."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,6 +17,27 @@ _FINISHES: dict[str, Finish] = {
     "content_filter": "content_filter",
 }
 _FAILURES = ("error", "abort", "insufficient_system_resource")
+
+
+class _Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is sent: only what the request asks for."""
+
+    model: str
+    messages: list[object]
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    stream: bool = False
+    stream_options: dict[str, bool] | None = None
+
+
+_WITH_USAGE = {"include_usage": True}
 
 
 class _Turn(msgspec.Struct):
@@ -63,8 +84,8 @@ class ChatCompletions:
         key: Secret | None,
         headers: Mapping[str, str],
         *,
-        limit_field: str = "max_tokens",
-        developer_role: str = "system",
+        limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+        developer_role: Literal["system", "developer"] = "system",
     ) -> None:
         self._http = http
         self._url = f"{url.rstrip('/')}/chat/completions"
@@ -94,9 +115,7 @@ class ChatCompletions:
         return self._answer(reply.body, reply.headers)
 
     async def _streamed(self, call: Call, emit: Emit | None) -> Reply:
-        body = self._body(call) | {"stream": True}
-        if self._usage_in_streams:
-            body["stream_options"] = {"include_usage": True}
+        body = self._body(call, is_streamed=True)
         async with self._http.stream(self._url, body, self._headers, call.timeouts) as stream:
             if not 200 <= stream.status < 300:
                 raise await refused(stream, self._secrets)
@@ -127,22 +146,24 @@ class ChatCompletions:
         gathered.done = True
         return gathered.reply()
 
-    def _body(self, call: Call) -> dict[str, Any]:
+    def _body(self, call: Call, *, is_streamed: bool = False) -> "_Body":
         request, limit = call.request, call.max_output_tokens or call.request.max_output_tokens
-        wanted = {
-            self._limit_field: limit,
-            "temperature": request.temperature,
-            "top_p": request.top_p,
-            "stop": request.stop or None,
-            "seed": request.seed,
-            "tools": request.tools or None,
-            "tool_choice": request.tool_choice,
-            "response_format": request.response_format,
-        }
-        messages = [self._message(message) for message in call.messages]
-        return {"model": call.model.id, "messages": messages} | {
-            name: value for name, value in wanted.items() if value is not None
-        }
+        is_new = self._limit_field == "max_completion_tokens"
+        return _Body(
+            model=call.model.id,
+            messages=[self._message(message) for message in call.messages],
+            max_tokens=None if is_new else limit,
+            max_completion_tokens=limit if is_new else None,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            stop=request.stop or (),
+            seed=request.seed,
+            tools=request.tools or (),
+            tool_choice=request.tool_choice,
+            response_format=request.response_format,
+            stream=is_streamed,
+            stream_options=_WITH_USAGE if is_streamed and self._usage_in_streams else None,
+        )
 
     def _message(self, message: Message) -> object:
         if message.role != "developer" or self._developer_role == "developer":
@@ -183,7 +204,7 @@ class _Gathered:
         if turn.refusal:
             self._refused = True
             text += turn.refusal
-        calls = tuple({**call, "index": self._add_call(call)} for call in turn.tool_calls or ())
+        calls = tuple([{**call, "index": self._add_call(call)} for call in turn.tool_calls]) if turn.tool_calls else ()
         if text:
             self._text.append(text)
         return Delta(text, reasoning, calls) if text or reasoning or calls else None
@@ -221,8 +242,10 @@ class _Gathered:
             raise CallError("5xx", f"the provider gave up: finish_reason `{readable(self._finish)}`")
         text = "".join(self._text)
         calls = tuple(
-            ToolCall(call["id"] or f"call_{number}", Function(call["name"], call["arguments"] or "{}"))
-            for number, call in enumerate(self._calls)
+            [
+                ToolCall(call["id"] or f"call_{number}", Function(call["name"], call["arguments"] or "{}"))
+                for number, call in enumerate(self._calls)
+            ]
         )
         finish = "content_filter" if self._refused else _FINISHES.get(self._finish or "", "tool_calls" if calls else "stop")
         if finish == "content_filter" and not text and not calls:
@@ -259,4 +282,4 @@ def _usage(reported: Any, *, spoke: bool) -> Usage | None:
 
 def _detail(reported: dict[str, Any], group: str, name: str) -> int:
     details = reported.get(group)
-    return tokens(details.get(name)) or 0 if isinstance(details, dict) else 0
+    return (tokens(details.get(name)) or 0) if isinstance(details, dict) else 0
