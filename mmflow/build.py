@@ -1,10 +1,13 @@
 """From a source to a plan in one go: parse, check, compile."""
 
+import errno
+import os
 from collections.abc import Mapping
 
 import attrs
 
 from mmflow.check import ParamError as ParamError
+from mmflow.check import Reader as Reader
 from mmflow.check import check
 from mmflow.compile import compile
 from mmflow.diagnostics import Diagnostic, sort
@@ -12,6 +15,28 @@ from mmflow.plan import Plan
 from mmflow.source import Source
 from mmflow.syntax.parse import parse
 from mmflow.vocabulary import Vocabulary
+
+MAX_IMPORT_BYTES = 1_000_000
+
+
+class Disk:
+    """Reads imported files from the disk, each once, whatever links lead to it."""
+
+    def __init__(self, root: Source) -> None:
+        self._sources = {os.path.realpath(root.path): root}
+
+    def read(self, path: str) -> Source:
+        """The file at a path. Raises `OSError`, and `ValueError` for a name that no file can have."""
+        real = os.path.realpath(path)
+        if real not in self._sources:
+            if os.path.exists(real) and not os.path.isfile(real):  # a pipe or a device might never end
+                raise OSError(errno.EINVAL, "it is not a file", path)
+            with open(path, "rb") as stream:
+                data = stream.read(MAX_IMPORT_BYTES + 1)
+            if len(data) > MAX_IMPORT_BYTES:
+                raise OSError(errno.EFBIG, f"it has more than {MAX_IMPORT_BYTES // 1_000_000} MB", path)
+            self._sources[real] = Source.from_bytes(path, data)
+        return self._sources[real]
 
 
 @attrs.frozen
@@ -22,10 +47,13 @@ class Build:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def build(source: Source, vocabulary: Vocabulary, params: Mapping[str, str] | None = None) -> Build:
-    """Parse, check and compile. Raises `ParamError` for a parameter that cannot be set."""
+def build(source: Source, vocabulary: Vocabulary, params: Mapping[str, str] | None = None, read: Reader | None = None) -> Build:
+    """Parse, check and compile. Raises `ParamError` for a parameter that cannot be set.
+
+    `read` gives the files that are imported, by their paths beside that of the source; without it they are read from the disk.
+    """
     parsed = parse(source)
-    checked = check(parsed.file, vocabulary, params)
+    checked = check(parsed.file, vocabulary, params, read or Disk(source).read)
     found = tuple(sort((*parsed.diagnostics, *checked.diagnostics)))
     if any(each.severity == "error" for each in found):
         return Build(None, found)

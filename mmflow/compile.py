@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 
 from mmflow import plan
 from mmflow.catalogue import Known
-from mmflow.check.bounds import catalogue_entry
 from mmflow.check.kinds import LatencyFields, PriceFields, Target, TimeoutFields
 from mmflow.check.program import Arm, Declaration, OptionWord, Program
 from mmflow.options import plain_record
@@ -30,6 +29,7 @@ def compile(program: Program) -> Plan:  # the verb of this layer; the builtin is
         models=models,
         classifiers={each.name: _classifier(each) for each in of("classify")},
         scorers={each.name: _scorer(each) for each in of("scorer")},
+        guards={each.name: _guard(each) for each in of("guard")},
         steps=steps,
         flows={each.name: _flow(each) for each in of("flow")},
     )
@@ -79,7 +79,7 @@ def _timeouts(timeout: TimeoutFields | float | None) -> Timeouts:
 
 
 def _model(declaration: Declaration, provider: plan.Provider, program: Program) -> Model:
-    own, known = declaration.fields, catalogue_entry(declaration, program)
+    own, known = declaration.fields, program.known(declaration)
     latency = own.latency or LatencyFields()
     return Model(
         name=declaration.name,
@@ -87,7 +87,7 @@ def _model(declaration: Declaration, provider: plan.Provider, program: Program) 
         provider=provider.name,
         zone=provider.zone,
         region=provider.region,
-        family=_word(own.family) or (known.family if known else None),
+        family=_word(program.family_of(declaration)),
         prices=_prices(own.price, known),
         context_tokens=_whole(own.context) or (known.context_tokens if known else None),
         max_output_tokens=_whole(own.max_output) or (known.max_output_tokens if known else None),
@@ -195,6 +195,11 @@ def _slices(arms: tuple[Arm, ...], steps: tuple[str, ...]) -> tuple[plan.Slice, 
     return tuple(plan.Slice(rest if each is None else each, step) for each, step in zip(given, steps, strict=True))
 
 
+def _guard(declaration: Declaration) -> plan.Guard:
+    rules = (plan.Rule(rule.condition.test, rule.needs, rule.text) for rule in declaration.rules)
+    return plan.Guard(declaration.name, tuple(rules))
+
+
 def _flow(declaration: Declaration) -> plan.Flow:
     own = declaration.fields
     return plan.Flow(
@@ -204,4 +209,5 @@ def _flow(declaration: Declaration) -> plan.Flow:
         max_input_tokens=_whole(own.max_input),
         max_output_tokens=_whole(own.max_output),
         max_cost_microusd=_whole(own.max_cost),
+        guards=tuple(map(str, own.guards or ())),
     )

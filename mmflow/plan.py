@@ -110,6 +110,37 @@ class ScoreIs(msgspec.Struct, frozen=True, tag="score"):
 Test = All | Any_ | Not | LabelIs | RequestIs | TextMatches | ScoreIs
 
 
+# ---- guards -------------------------------------------------------------------------------------------------------------
+
+
+class TargetIs(msgspec.Struct, frozen=True):
+    """A fact of the model that would be called. One that is not known makes `==` false and `!=` true."""
+
+    field: Literal["zone", "region", "provider", "family", "name"]
+    operator: Literal["==", "!="]
+    value: str
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """While `test` holds of a request, one of the alternatives in `needs` holds of every callee. `text`: as written."""
+
+    test: Test
+    needs: tuple[tuple[TargetIs, ...], ...]
+    text: str
+
+
+class Guard(msgspec.Struct, frozen=True):
+    """What must hold of every callee, for every request of the flows that name it."""
+
+    name: str
+    rules: tuple[Rule, ...]
+
+
+def meets(model: Model, needs: tuple[tuple[TargetIs, ...], ...]) -> bool:
+    """Whether a model is what a rule needs."""
+    return any(all(compare(getattr(model, each.field), each.operator, each.value) for each in facts) for facts in needs)
+
+
 # ---- steps --------------------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +233,7 @@ class Flow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
     max_cost_microusd: int | None = None
+    guards: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=SCHEMA, tag_field="schema"):
@@ -214,6 +246,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=SC
     models: dict[str, Model] = {}
     classifiers: dict[str, Classifier] = {}
     scorers: dict[str, Scorer] = {}
+    guards: dict[str, Guard] = {}
     steps: dict[str, Step] = {}
     flows: dict[str, Flow] = {}
 

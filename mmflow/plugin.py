@@ -285,8 +285,15 @@ class Http(Protocol):
         ...
 
 
+OPINION_OUTPUT_TOKENS = 1_024
+"""The longest answer that a classifier or a scorer gets from a model that it asks."""
+
+
 class Ask(Protocol):
-    """Asks a declared model on behalf of a classifier or a scorer: guards, money, deadline and record hold for it."""
+    """Asks a declared model on behalf of a classifier or a scorer: guards, money, deadline and record hold for it.
+
+    Each model once for one text or answer, and for at most `OPINION_OUTPUT_TOKENS`: what a request can cost is known before.
+    """
 
     async def __call__(self, model: ModelName, messages: Sequence[Message], *, max_output_tokens: int) -> Reply: ...
 

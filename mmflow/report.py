@@ -12,6 +12,7 @@ from mmflow.runtime.events import (
     CallStarted,
     Degraded,
     Event,
+    Guarded,
     Judged,
     MovedOn,
     Ordered,
@@ -268,6 +269,8 @@ def _told(event: Event) -> Iterator[tuple[str, str]]:
             yield "split", f"{event.path}: bucket {event.bucket} -> {event.target}"
         case Ordered():
             yield "order", f"{event.path} by {event.pick}: {', '.join(event.models)}"
+        case Guarded():
+            yield "refused", f"{event.model}  {event.path}  by guard {event.guard}: {event.rule}"
         case CallStarted():
             attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
             purpose = "" if event.purpose == "answer" else f" to {event.purpose}"

@@ -93,6 +93,17 @@ _COUNTS = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000, "Ki": 1024, "M
 _PERIODS_S = {"s": 1, "sec": 1, "second": 1, "min": 60, "m": 60, "minute": 60, "h": 3600, "hour": 3600}
 _PERIODS_S |= {"d": 86_400, "day": 86_400, "w": 604_800, "week": 604_800, "month": 2_592_000}
 
+UNITS: dict[type, tuple[str, ...]] = {
+    Duration: tuple(_DURATIONS_S),
+    Tokens: tuple(filter(None, _COUNTS)),
+    Money: ("$",),
+    Price: ("$", *(f"/1{unit}" for unit in _COUNTS if unit), "/token"),
+    Budget: ("$", *(f"/{unit}" for unit in _PERIODS_S)),
+    Rate: tuple(f"/{unit}" for unit in _PERIODS_S),
+    Share: ("%",),
+}
+"""What is written beside the number, by type; a type that is not here has no unit."""
+
 _NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?(?:[eE]-?\d+)?")
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:us|ms|s|m|h|d|w))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)")

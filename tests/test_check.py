@@ -43,9 +43,9 @@ def one(text: str) -> Diagnostic:
 
 BROKEN = {
     "a kind that is misspelt": (MODELS + "teir fast { models = [cheap] }" + USE_BOTH, "unknown-kind"),
-    "a kind of a later version": (MODELS + "guard g { }" + USE_BOTH, "unknown-kind"),
+    "a kind of a later version": (MODELS + "budget g { }" + USE_BOTH, "unknown-kind"),
     "a field that is misspelt": ('mmflow 1\nmodel cheap { provider = openai, id = "x", price = free, qualty = 0.5 }\nflow f { else -> cheap }', "unknown-field"),
-    "a field of a later version": (MODELS + "flow f { guards = [x]\n when request.has_tools -> cheap, else -> strong }", "unknown-field"),
+    "a field of a later version": (MODELS + "flow f { cache = x\n when request.has_tools -> cheap, else -> strong }", "unknown-field"),
     "a duration without a unit": (MODELS + "flow f { deadline = 20\n when request.has_tools -> cheap, else -> strong }", "wrong-type"),
     "millions where minutes are due": (MODELS + "flow f { deadline = 20M\n when request.has_tools -> cheap, else -> strong }", "wrong-type"),
     "a score above one": ('mmflow 1\nmodel cheap { provider = openai, id = "x", price = free, quality = 1.5 }\nflow f { else -> cheap }', "out-of-range"),
@@ -79,7 +79,7 @@ BROKEN = {
     "a let that is a circle": ("mmflow 1\nlet a = b\nlet b = a\nmodel cheap { provider = openai, id = a }\nflow f { else -> cheap }", "cycle"),
     "like in a circle": ('mmflow 1\nmodel a like b { id = "x" }\nmodel b like a { id = "y" }\nflow f { when request.has_tools -> a, else -> b }', "cycle"),
     "a price that nobody knows, promised": ('mmflow 1\nmodel own { provider = sim, id = "x" }\nflow f { max_cost = $1\n else -> own }', "unknown-price"),
-    "an import": (MODELS + 'import "x.mmf" as x' + USE_BOTH, "unknown-kind"),
+    "an import": (MODELS + 'import "x.mmf" as x' + USE_BOTH, "unreadable-import"),
 }  # fmt: skip
 
 

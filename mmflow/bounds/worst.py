@@ -1,8 +1,8 @@
 """The worst case of a flow: what the executor may do at most for a request that takes given arms.
 
 Three things that a plan does not say are taken to hold. A provider keeps to `max_output` and to the context window. The tokens
-of a request are those that the runtime counts. A classifier or a scorer asks each model that its options name at most once for
-a request or an answer, with at most `OPINION_PROMPT_TOKENS` of its own words, for at most `OPINION_OUTPUT_TOKENS`.
+of a request are those that the runtime counts. A classifier or a scorer says at most `OPINION_PROMPT_TOKENS` of its own words to
+the models that its options name; that it asks each once, for at most `OPINION_OUTPUT_TOKENS`, the runtime enforces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,12 @@ import attrs
 from mmflow.bounds.load import Load, call, in_turn, worst
 from mmflow.bounds.walk import Choices, bottom_up, targets_of
 from mmflow.plan import Ask, Cascade, Classifier, Fallback, Flow, Plan, Route, ScoreIs, Scorer, Split, Tier, With, signals_of
-from mmflow.plugin import Model, Purpose
+from mmflow.plugin import OPINION_OUTPUT_TOKENS, Model, Purpose
 from mmflow.situations import atoms
 from mmflow.tokens import bound_tokens
 
 OPINION_PROMPT_TOKENS = 1_000
 """What a judge or a classifier says to its model beside what it judges and what its options say."""
-
-OPINION_OUTPUT_TOKENS = 1_024
-"""The longest answer that a judge or a classifier asks for."""
 
 
 def worst_case(plan: Plan, flow: Flow, choices: Choices, max_input_tokens: int | None) -> Load:

@@ -2,21 +2,9 @@
 
 from collections.abc import Iterator
 
-from mmflow.catalogue import known_model
-from mmflow.check.program import Declaration, Program
+from mmflow.check.program import Program
 from mmflow.check.uses import reached
 from mmflow.diagnostics import Diagnostic, Note, error, warning
-
-
-def _has_price(model: Declaration, program: Program) -> bool:
-    return model.fields.price is not None or catalogue_entry(model, program) is not None
-
-
-def catalogue_entry(model: Declaration, program: Program):  # type: ignore[no-untyped-def]
-    """What the catalogue knows of a model, by its provider's word and its id."""
-    provider = program.declarations.get(model.fields.provider)
-    word = provider.word_path if provider is not None else model.fields.provider
-    return known_model(word or "", model.fields.id)
 
 
 def unknown_price(program: Program) -> Iterator[Diagnostic]:
@@ -25,7 +13,7 @@ def unknown_price(program: Program) -> Iterator[Diagnostic]:
     bound = {name: flow for flow in reversed(promises) for name in reached(program, [flow.name])}
     inside = reached(program, [flow.name for flow in program.of_kind("flow")])
     for model in program.of_kind("model"):
-        if model.name not in inside or _has_price(model, program):
+        if model.name not in inside or model.fields.price is not None or program.known(model) is not None:
             continue
         message = f"the price of `{model.name}` is unknown"
         help = "add `price = { input = $…/1M, output = $…/1M }`, or `price = free`"

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import attrs
 
-from mmflow.options import ModelName, Name, ProviderName, Written, option, options
+from mmflow.options import ModelName, Name, ProviderName, Reference, Written, option, options
 from mmflow.plan import Test
 from mmflow.units import Duration, Money, Price, Score, Share, Tokens
 from mmflow.vocabulary import WordKind
@@ -231,6 +231,17 @@ class SplitFields:
     sticky: RequestField = option(RequestField("user"), doc="requests that agree in this take the same arm")
 
 
+class GuardName(Reference):
+    """The name of a guard."""
+
+    kinds = ("guard",)
+
+
+@options
+class GuardFields:
+    """What must hold of every model that a request reaches."""
+
+
 @options
 class FlowFields:
     """An entry point."""
@@ -239,9 +250,10 @@ class FlowFields:
     max_input: Tokens | None = option(None, doc="longer requests are rejected before any call")
     max_output: Tokens | None = option(None, doc="tokens of an answer")
     max_cost: Money | None = option(None, doc="what one request may cost, rejected answers and judges included")
+    guards: tuple[GuardName, ...] | None = option(None, doc="what must hold of every model that its requests reach")
 
 
-Arms = Literal["none", "conditions", "shares"]
+Arms = Literal["none", "conditions", "shares", "needs"]
 
 
 @attrs.frozen
@@ -267,6 +279,7 @@ KINDS = {
         Kind("cascade", CascadeFields),
         Kind("fallback", FallbackFields),
         Kind("split", SplitFields, arms="shares"),
+        Kind("guard", GuardFields, arms="needs"),
         Kind("flow", FlowFields, arms="conditions"),
     )
 }
@@ -274,8 +287,8 @@ KINDS = {
 TARGET_KINDS = ("model", "tier", "route", "cascade", "fallback", "split")
 
 # Of the language, but not of this version: refused by name, so that nobody believes that they hold.
-LATER_KINDS = ("scorecard", "guard", "experiment", "strategy", "budget", "cache", "prompt", "output", "test")
+LATER_KINDS = ("scorecard", "experiment", "strategy", "budget", "cache", "prompt", "output", "test")
 LATER_FIELDS = {
     "provider": ("limits",),
-    "flow": ("sla", "guards", "budget", "cache", "prompt", "output", "allow"),
+    "flow": ("sla", "budget", "cache", "prompt", "output"),
 }

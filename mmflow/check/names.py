@@ -20,7 +20,10 @@ def unknown_kind(kind: str, span: Span) -> Diagnostic:
 
 def unknown_name(name: str, span: Span, due: str, known: Iterable[str], help: str | None = None) -> Diagnostic:
     """A name that nothing declares."""
-    near = did_you_mean(name, known)
+    # The file's part of `lib.fast` is right: what is misspelt is the rest.
+    prefix = name[: name.rfind(".") + 1]
+    near = did_you_mean(name.removeprefix(prefix), [each.removeprefix(prefix) for each in known if each.startswith(prefix)])
+    near = prefix + near if near else None
     help = f"did you mean `{near}`?" if near else help or "declare it, or correct the name"
     return error("unknown-name", f"nothing here is called `{name}`: {due} is due", span, help=help)
 

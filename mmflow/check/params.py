@@ -1,9 +1,10 @@
 """Parameters: the values that a caller gives to `param` declarations, as text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
+from mmflow.check.imports import Module
 from mmflow.diagnostics import did_you_mean
 from mmflow.source import Source
 from mmflow.syntax import nodes
@@ -19,18 +20,22 @@ class ParamError(ValueError):
         self.message, self.help = message, help
 
 
-def with_params(file: nodes.File, params: Mapping[str, str]) -> nodes.File:
-    """The file with the values of its parameters replaced. Raises `ParamError`."""
-    declared = {item.name: item for item in file.items if isinstance(item, nodes.Let) and item.is_param}
+def with_params(modules: Sequence[Module], params: Mapping[str, str]) -> dict[str, nodes.Let]:
+    """The parameters that a caller gives (`bar`, `lib.bar` of an imported file) with their values. Raises `ParamError`."""
+    declared = {
+        module.prefix + item.name: attrs.evolve(item, name=module.prefix + item.name)
+        for module in modules
+        for item in module.file.items
+        if isinstance(item, nodes.Let) and item.is_param
+    }
+    is_whole = all(imported and imported.is_whole for module in modules for imported in module.imports.values())
     for name in params:
-        if name not in declared:
+        if name not in declared and ("." not in name or is_whole):
             near = did_you_mean(name, declared)
             known = ", ".join(f"`{each}`" for each in declared) or "none"
             help = f"did you mean `{near}`?" if near else f"its parameters: {known}"
             raise ParamError(f"the file has no parameter `{name}`", help)
-    replaced = {name: _replaced(declared[name], text) for name, text in params.items()}
-    items = tuple(replaced.get(item.name, item) if isinstance(item, nodes.Let) else item for item in file.items)
-    return attrs.evolve(file, items=items)
+    return {name: _replaced(declared[name], text) for name, text in params.items() if name in declared}
 
 
 def _replaced(param: nodes.Let, text: str) -> nodes.Let:
@@ -46,7 +51,7 @@ def _replaced(param: nodes.Let, text: str) -> nodes.Let:
 
 
 def _expression(name: str, text: str) -> nodes.Expr | None:
-    source = Source(f"--set {name}", f"mmflow 1\nlet {name} = {text}\n")
+    source = Source(f"--set {name}", f"mmflow 1\nlet {name.rpartition('.')[2]} = {text}\n")
     parsed = parse(source)
     if parsed.diagnostics or len(parsed.file.items) != 1:
         return None

@@ -5,7 +5,9 @@ from typing import Any
 
 import attrs
 
+from mmflow.catalogue import Known, known_model
 from mmflow.check.kinds import Condition, Kind, Target
+from mmflow.plan import TargetIs
 from mmflow.plugin import ClassifierWord, ProviderWord, ScorerWord
 from mmflow.source import Span
 from mmflow.syntax import nodes
@@ -25,6 +27,16 @@ class Arm:
 
 
 @attrs.frozen
+class Rule:
+    """`when condition -> target.zone == own`: the alternatives that `needs` lists, as a plan has them."""
+
+    condition: Condition
+    needs: tuple[tuple[TargetIs, ...], ...]
+    text: str
+    node: nodes.When = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
 class Declaration:
     """A block whose fields are typed. `fields` is an object of the kind's class, `options` the written fields of the word."""
 
@@ -32,6 +44,7 @@ class Declaration:
     name: str
     fields: Any
     arms: tuple[Arm, ...]
+    rules: tuple[Rule, ...]
     word_path: str | None
     word: OptionWord | None
     options: Mapping[str, object]
@@ -55,6 +68,17 @@ class Program:
     """Words that models name as their provider without declaring one."""
     labels: Mapping[str, tuple[str, ...]]
     """What arms may see of each classifier: the labels that it declares, and `unsure` under `unsure = none`."""
+
+    def family_of(self, model: Declaration) -> str | None:
+        """A model's family: its own, or the catalogue's."""
+        known = self.known(model)
+        return model.fields.family or (known.family if known else None)
+
+    def known(self, model: Declaration) -> Known | None:
+        """What the catalogue knows of a model, by its provider's word and its id."""
+        provider = self.declarations.get(model.fields.provider)
+        word = provider.word_path if provider is not None else model.fields.provider
+        return known_model(word or "", model.fields.id)
 
     def of_kind(self, kind: str) -> list[Declaration]:
         return [each for each in self.declarations.values() if each.kind.name == kind]

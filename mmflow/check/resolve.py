@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from mmflow.check import labels, names, types
+from mmflow.check import allow, labels, names, types
 from mmflow.check.conditions import lower, text_of
+from mmflow.check.imports import Module
 from mmflow.check.kinds import KINDS, ClassifyFields, Condition, Kind, Labels
-from mmflow.check.program import Arm, Declaration, OptionWord, Program
+from mmflow.check.needs import lower_needs
+from mmflow.check.program import Arm, Declaration, OptionWord, Program, Rule
 from mmflow.check.scope import Scope
 from mmflow.check.values import attributes_of, constructed, fields, target, typed
 from mmflow.diagnostics import error, warning
@@ -20,25 +22,32 @@ from mmflow.units import Share
 _RESERVED = ("request", "target", "spent")
 
 
-def resolve(file: nodes.File, scope: Scope, params: Mapping[str, str]) -> Program:
+def resolve(scope: Scope, params: Mapping[str, str]) -> Program:
     """The declarations that could be typed; what could not is reported in the scope."""
-    _collect(file, scope)
+    for module in scope.modules:
+        _collect(module, scope)
     declarations: dict[str, Declaration] = {}
     for block in scope.blocks.values():
         if block.kind == "classify":
             _read_labels(block, scope)
-    for name, block in scope.blocks.items():
-        if (declaration := _declaration(block, scope)) is not None:
-            declarations[name] = declaration
+    done: set[str] = set()
+    # A provider that needs a name of its own is declared by its first use, so that there may be blocks to come.
+    while rest := {name: block for name, block in scope.blocks.items() if name not in done}:
+        for name, block in rest.items():
+            scope.prefix = scope.module(block.span).prefix
+            if (declaration := _declaration(block, scope)) is not None:
+                declarations[name] = declaration
+        done.update(rest)
     values = {let.name: params.get(let.name, let.value.span.text) for let in scope.lets.values() if let.is_param}
-    return Program(file, declarations, values, tuple(scope.implicit_providers), scope.visible_labels())
+    return Program(scope.modules[0].file, declarations, values, tuple(scope.implicit_providers), scope.visible_labels())
 
 
 # ---- names ------------------------------------------------------------------------------------------------------------------
 
 
-def _collect(file: nodes.File, scope: Scope) -> None:
-    """Enter every name of the file once."""
+def _collect(module: Module, scope: Scope) -> None:
+    """Enter every name of a file once."""
+    prefix = module.prefix
     taken: dict[str, Span] = {}
 
     def enter(name: str, span: Span) -> bool:
@@ -51,22 +60,23 @@ def _collect(file: nodes.File, scope: Scope) -> None:
         taken[name] = span
         return True
 
-    for item in file.items:
+    for item in module.file.items:
         match item:
             case nodes.Use(path=path, alias=alias, version=version, span=span):
                 if enter(alias or path.parts[-1], path.span):
-                    scope.aliases[alias or path.parts[-1]] = path
+                    scope.aliases[prefix + (alias or path.parts[-1])] = path
                 if version is not None:
                     message = f"`@{version}` is not yet compared with the version of `{path}` that is installed"
                     scope.report(warning("plugin-drift", message, span, help="pin the plugin where you install it"))
-            case nodes.Import(span=span):
-                message = "`import` belongs to the language, but this version of mmflow does not have it yet"
-                scope.report(error("unknown-kind", message, span, help="copy the declarations that you need"))
+            case nodes.Import(name=name, name_span=span):
+                enter(name, span)
             case nodes.Let(name=name, name_span=span):
                 if enter(name, span):
-                    scope.lets[name] = item
+                    scope.lets[prefix + name] = attrs.evolve(scope.given.get(prefix + name, item), name=prefix + name)
+            case nodes.Block(kind=kind) if prefix and kind in ("flow", "test"):
+                pass  # a library has none
             case nodes.Block():
-                _enter_block(item, scope, enter)
+                _enter_block(item, prefix, scope, enter)
             case nodes.Attr(name=name, name_span=span):
                 message = f"`{name} = …` stands outside of a block"
                 scope.report(error("unexpected-token", message, span, help=f"move it into a block, or write `let {name} = …`"))
@@ -75,7 +85,7 @@ def _collect(file: nodes.File, scope: Scope) -> None:
                 scope.report(error("unexpected-token", message, item.span, help="move it into a `flow`, `route` or `split`"))
 
 
-def _enter_block(block: nodes.Block, scope: Scope, enter: Callable[[str, Span], bool]) -> None:
+def _enter_block(block: nodes.Block, prefix: str, scope: Scope, enter: Callable[[str, Span], bool]) -> None:
     if block.kind not in KINDS:
         scope.report(names.unknown_kind(block.kind, block.kind_span))
         if block.name and block.name_span.text[:1] != '"':
@@ -87,7 +97,7 @@ def _enter_block(block: nodes.Block, scope: Scope, enter: Callable[[str, Span], 
         message = f"the name of a {block.kind} is a word, not a string"
         scope.report(types.wrong_type(message, block.name_span, f"write `{block.kind} NAME {{ … }}`"))
     elif enter(block.name, block.name_span):
-        scope.blocks[block.name] = block
+        scope.blocks[prefix + block.name] = attrs.evolve(block, name=prefix + block.name)
 
 
 # ---- blocks -----------------------------------------------------------------------------------------------------------------
@@ -108,9 +118,10 @@ def _merge(block: nodes.Block, scope: Scope) -> _Merged | None:
     is_arm = (nodes.When, nodes.Else, nodes.Share)
     own = attributes_of([item for item in block.body.items if not isinstance(item, is_arm)], owner, scope)
     arms = tuple(item for item in block.body.items if isinstance(item, is_arm))
+    own.pop(allow.FIELD, None)  # what a block allows it allows for itself alone
     if block.like is None:
         return _Merged(own, block.using, arms)
-    base_name = str(block.like)
+    base_name = scope.full(block.like)
     base = scope.blocks.get(base_name)
     if base is None or base.kind != block.kind:
         known = scope.of_kinds((block.kind,))
@@ -138,7 +149,7 @@ def _circle(block: nodes.Block, scope: Scope) -> list[str]:
         if at.name in trail:
             return trail[trail.index(at.name) :]
         trail.append(at.name or "")
-        at = scope.blocks.get(str(at.like))
+        at = scope.blocks.get(scope.full(at.like))
     return []
 
 
@@ -147,7 +158,8 @@ def _declaration(block: nodes.Block, scope: Scope) -> Declaration | None:
     merged = _merge(block, scope)
     if merged is None:
         return None
-    arms = _arms(kind, merged.arms, owner, scope)
+    rules = _rules(merged.arms, owner, scope) if kind.arms == "needs" else ()
+    arms = _arms(kind, () if kind.arms == "needs" else merged.arms, owner, scope)
     path, word, ok = _word(kind, block, merged.using, scope)
     own = fields_of(kind.fields)
     if not ok:
@@ -165,9 +177,9 @@ def _declaration(block: nodes.Block, scope: Scope) -> Declaration | None:
     options = {k: v for k, v in values.items() if k not in known}
     if word is not None and not _options_hold(word.options, options, spans, block, scope):
         return None
-    if whole is None or arms is None:
+    if whole is None or arms is None or rules is None:
         return None
-    declaration = Declaration(kind, block.name or "", whole, arms, path, word, options, block, spans)
+    declaration = Declaration(kind, block.name or "", whole, arms, rules, path, word, options, block, spans)
     return declaration if kind.name != "classify" or _classifier_holds(declaration, scope) else None
 
 
@@ -184,7 +196,7 @@ def _word(kind: Kind, block: nodes.Block, using: nodes.Path | None, scope: Scope
             example = f"write `{kind.name} {block.name} using WORD {{ … }}`"
             scope.report(types.missing_field("using", f"the {kind.name} `{block.name}`", block.header, f"a {kind.word}", example))
             return None, None, False
-        path, span = block.name or "", block.name_span
+        path, span = block.name_span.text, block.name_span
     else:
         path, span = scope.word_path(using), using.span
     word = scope.word(kind.word, path, span)
@@ -265,8 +277,24 @@ def _arms(
     return None if None in arms else tuple(arm for arm in arms if arm is not None)
 
 
+def _rules(items: tuple[nodes.When | nodes.Else | nodes.Share, ...], owner: str, scope: Scope) -> tuple[Rule, ...] | None:
+    """The rules of a guard; None where one has a mistake, which is then reported."""
+    rules: list[Rule | None] = []
+    for item in items:
+        if not isinstance(item, nodes.When):
+            help = "write `when condition -> target.zone == own`; `when true` holds always"
+            scope.report(types.wrong_type(f"{owner} takes `when`", item.span, help))
+            rules.append(None)
+            continue
+        test, needs = lower(item.condition, scope), lower_needs(item.target, scope)
+        text = " ".join(item.span.text.split())
+        ok = test is not None and needs is not None
+        rules.append(Rule(Condition(test, text_of(scope.linked(item.condition), scope)), needs, text, item) if ok else None)  # type: ignore[arg-type]
+    return None if None in rules else tuple(rule for rule in rules if rule is not None)
+
+
 def _arm(kind: Kind, item: nodes.When | nodes.Else | nodes.Share, owner: str, scope: Scope) -> Arm | None:
-    takes = {"none": (), "conditions": (nodes.When, nodes.Else), "shares": (nodes.Share, nodes.Else)}[kind.arms]
+    takes = {"none": (), "needs": (), "conditions": (nodes.When, nodes.Else), "shares": (nodes.Share, nodes.Else)}[kind.arms]
     if not isinstance(item, takes):
         due = {"none": "has no arms", "conditions": "takes `when` and `else`", "shares": "takes shares and `else`"}[kind.arms]
         scope.report(types.wrong_type(f"{owner} {due}", item.span, "a `split` takes shares, a `route` or `flow` conditions"))
@@ -276,7 +304,7 @@ def _arm(kind: Kind, item: nodes.When | nodes.Else | nodes.Share, owner: str, sc
     match item:
         case nodes.When(condition=expr):
             test = lower(expr, scope)
-            condition = Condition(test, text_of(expr, scope)) if test is not None else None
+            condition = Condition(test, text_of(scope.linked(expr), scope)) if test is not None else None
             if condition is None:
                 return None
         case nodes.Share(share=quantity):

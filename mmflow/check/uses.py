@@ -16,18 +16,27 @@ def uses(declaration: Declaration) -> Iterator[str]:
     """The names of the declarations that this one refers to."""
     yield from (target.name for target in targets_of(declaration))
     conditions = [arm.condition for arm in declaration.arms]
+    conditions += [rule.condition for rule in declaration.rules]
     if declaration.kind.name == "cascade":
         conditions.append(declaration.fields.accept)
+    if declaration.kind.name == "flow":
+        yield from declaration.fields.guards or ()
     for atom in atoms([condition.test for condition in conditions if condition is not None]):
         match atom:
             case LabelIs(signal=name) | ScoreIs(scorer=name):
                 yield name
     if declaration.kind.name == "model":
         yield declaration.fields.provider
-    if declaration.word is not None:
-        for name, value in declaration.options.items():
-            types = {field.name: field.type for field in fields_of(declaration.word.options)}
-            yield from _references(types[name], value)
+    yield from asked_by(declaration)
+
+
+def asked_by(declaration: Declaration) -> Iterator[str]:
+    """The names that the options of a declaration's word refer to: the model of a judge, the provider of a tape."""
+    if declaration.word is None:
+        return
+    types = {field.name: field.type for field in fields_of(declaration.word.options)}
+    for name, value in declaration.options.items():
+        yield from _references(types[name], value)
 
 
 def _references(type_: FieldType, value: Any) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Expressions to typed values: what a field's class asks for, or a diagnostic that shows the fix."""
 
+import os.path
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
@@ -41,11 +42,14 @@ from mmflow.units import Score, Share, StatusClass, UnitError, coerce, parse_qua
 
 def typed(expr: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
     """The value of an expression as a field's type; None where it has none, which is then reported."""
-    expanded = scope.expand(expr)
+    expr = scope.qualified(expr)
+    expanded = scope.value(expr)
     if expanded is None:
         return None
     if expanded is not expr:
         return _through_let(expr, expanded, type_, scope)
+    if isinstance(expr, nodes.Ref) and "." in expr.name and expr.name not in scope.blocks:
+        return _unknown(expr, type_, scope)
     match type_:
         case Scalar(type=scalar):
             return _scalar(expr, scalar, scope)
@@ -61,6 +65,13 @@ def typed(expr: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
         case Either(types=each):
             return _either(expr, each, scope)
     return refuse(expr, type_, scope)
+
+
+def _unknown(expr: nodes.Ref, type_: FieldType, scope: Scope) -> None:
+    """Report a name that an imported file does not have; it has no typed value."""
+    reference = type_.type if isinstance(type_, Scalar) and issubclass(type_.type, Reference) else None
+    known = scope.of_kinds(reference.kinds) if reference else list(scope.lets)
+    scope.report(names.unknown_name(expr.name, expr.span, due(type_), known))
 
 
 def _through_let(expr: nodes.Expr, expanded: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
@@ -84,11 +95,11 @@ def _scalar(expr: nodes.Expr, scalar: type, scope: Scope) -> Any:
     if scalar is Secret:
         return _secret(expr, scope)
     if scalar is File:
-        return File(path) if (path := _called_with_string(expr, "file")) is not None else refuse(expr, Scalar(File), scope)
+        return _file(expr, scope)
     if scalar is bool:
         return expr.value if isinstance(expr, nodes.Bool) else refuse(expr, Scalar(bool), scope)
     if scalar is Name:
-        if isinstance(expr, nodes.Ref):
+        if isinstance(expr, nodes.Ref) and "." not in expr.name:
             return Name(expr.name)
         return Name(expr.value) if isinstance(expr, nodes.String) else refuse(expr, Scalar(Name), scope)
     if scalar is Pattern:
@@ -99,6 +110,15 @@ def _scalar(expr: nodes.Expr, scalar: type, scope: Scope) -> Any:
         help = f'write `"{expr.name}"`' if isinstance(expr, nodes.Ref) else None
         return refuse(expr, Scalar(str), scope, help)
     return _quantity(expr, scalar, scope)
+
+
+def _file(expr: nodes.Expr, scope: Scope) -> File | None:
+    """A path, made relative to the folder of the file that is checked: it is written relative to that of its own file."""
+    path = _called_with_string(expr, "file")
+    if path is None:
+        return refuse(expr, Scalar(File), scope)
+    folder = scope.module(expr.span).folder
+    return File(os.path.normpath(os.path.join(folder, path)) if folder else path)
 
 
 def _quantity(expr: nodes.Expr, wanted: type, scope: Scope) -> Any:
@@ -163,38 +183,41 @@ def _reference(expr: nodes.Expr, reference: type[Reference], scope: Scope) -> Re
         return _provider(expr, scope)
     if not isinstance(expr, nodes.Ref):
         return refuse(expr, Scalar(reference), scope)
-    return reference(expr.name) if _declared(expr, reference.kinds, due(Scalar(reference)), scope) else None
+    name = _declared(expr, reference.kinds, due(Scalar(reference)), scope)
+    return reference(name) if name is not None else None
 
 
-def _declared(expr: nodes.Ref, kinds: tuple[str, ...], what: str, scope: Scope) -> bool:
-    """Whether a name is declared as one of these kinds; otherwise reported."""
-    block = scope.blocks.get(expr.name)
+def _declared(expr: nodes.Ref, kinds: tuple[str, ...], what: str, scope: Scope) -> str | None:
+    """What a name that is declared as one of these kinds is called in the program; None (reported) where it is not."""
+    name = scope.full(expr)
+    block = scope.blocks.get(name)
     if block is None:
-        scope.report(names.unknown_name(expr.name, expr.span, what, scope.of_kinds(kinds)))
-        return False
-    scope.used.add(expr.name)
+        help = f"write `{expr.name}.NAME`: `{expr.name}` is an import" if expr.name in scope.module(expr.span).imports else None
+        scope.report(names.unknown_name(name, expr.span, what, () if help else scope.of_kinds(kinds), help))
+        return None
+    scope.used.add(name)
     if block.kind in kinds:
-        return True
-    notes = [Note(f"`{expr.name}` is declared here", block.header)]
-    message = f"expected {what}, got the {block.kind} `{expr.name}`"
+        return name
+    notes = [Note(f"`{name}` is declared here", block.header)]
+    message = f"expected {what}, got the {block.kind} `{name}`"
     scope.report(types.wrong_type(message, expr.span, notes=notes))
-    return False
+    return None
 
 
 def _provider(expr: nodes.Expr, scope: Scope) -> ProviderName | None:
     path = path_of(expr)
     if path is None:
         return refuse(expr, Scalar(ProviderName), scope, "providers are named without quotes")
-    if isinstance(expr, nodes.Ref) and expr.name in scope.blocks:
-        return ProviderName(expr.name) if _declared(expr, ("provider",), "a provider", scope) else None
+    if isinstance(expr, nodes.Ref) and scope.full(expr) in scope.blocks:
+        name = _declared(expr, ("provider",), "a provider", scope)
+        return ProviderName(name) if name is not None else None
     word = scope.word_path(path)
     with scope.aside() as found:
         installed = scope.word("provider", word, expr.span)
     if installed is not None:
-        scope.implicit_providers[word] = None
-        return ProviderName(word)
+        return ProviderName(scope.implicit_provider(word, expr.span))
     if isinstance(expr, nodes.Ref) and (near := scope.of_kinds(("provider",))):
-        scope.report(names.unknown_name(expr.name, expr.span, "a provider", near, found[0].help))
+        scope.report(names.unknown_name(scope.full(expr), expr.span, "a provider", near, found[0].help))
     else:
         scope.diagnostics.extend(found)
     return None
@@ -329,7 +352,7 @@ def _labels(expr: nodes.Expr, scope: Scope) -> Labels | None:
 
 def _condition(expr: nodes.Expr, scope: Scope) -> Condition | None:
     test = lower(expr, scope, scores=True)
-    return Condition(test, text_of(expr, scope)) if test is not None else None
+    return Condition(test, text_of(scope.linked(expr), scope)) if test is not None else None
 
 
 def _request_field(expr: nodes.Expr, scope: Scope) -> RequestField | None:
@@ -389,11 +412,11 @@ def target(expr: nodes.Expr, scope: Scope) -> Target | None:
                 scope.report(names.duplicate_name("with", settings.span, inner.span, "given"))
                 return None
             return Target(found.name, narrowed)
-        case nodes.Ref(name=name) if name in scope.lets:
-            expanded = scope.expand(expr)
+        case nodes.Ref() | nodes.Member() if (expanded := scope.value(expr)) is not expr:
             return target(expanded, scope) if expanded is not None else None
         case nodes.Ref():
-            return Target(expr.name) if _declared(expr, TargetName.kinds, "a target", scope) else None
+            name = _declared(expr, TargetName.kinds, "a target", scope)
+            return Target(name) if name is not None else None
         case _:
             return refuse(expr, Scalar(Target), scope)
 

@@ -8,15 +8,16 @@ import msgspec
 
 from mmflow.check.due import due
 from mmflow.check.kinds import KINDS as BLOCKS
+from mmflow.check.kinds import Arms, Kind
 from mmflow.cli.failure import FOUND, Failure, WrongUse
 from mmflow.cli.terminal import one_line
 from mmflow.diagnostics import did_you_mean
-from mmflow.options import Field, OneWord, RecordOf, fields_of
+from mmflow.options import Field, RecordOf, fields_of
 from mmflow.plugin import PickWord, Word
 from mmflow.registry import KINDS, USE, Plugin, Registry
 from mmflow.registry.entry_points import EntryPoint
 from mmflow.registry.loading import NOUN
-from mmflow.units import text_of
+from mmflow.schema import Schema, default_of, doc_of, doc_of_word, schema_of
 from mmflow.vocabulary import WordError, WordKind
 
 _LONGEST_DEFAULT = 60
@@ -35,6 +36,24 @@ def command(context: click.Context, json: bool) -> int:
     plugins = Registry.installed().plugins()
     click.echo(_json(plugins) if json else _table(plugins))
     return FOUND if any(plugin.problem for plugin in plugins) else 0
+
+
+@command.command()
+@click.option("--json", is_flag=True, help="Print one JSON object.")
+def schema(json: bool) -> int:
+    """Show all that a file may say here: every kind of block and every installed word, with types, defaults and meaning.
+
+    With --json, one object for editors and other programs: `{"schema": 1, "kinds": {…}, "words": {…}, "broken": […]}`. A word is
+    found by its kind and its name, such as `words.provider.sim`. The exit code is 1 where a plugin cannot be used, else 0.
+    """
+    registry = Registry.installed()
+    found = schema_of(registry)
+    if json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        described = [*map(_kind_described, BLOCKS.values()), _words_described(found)]
+        click.echo("\n\n".join(described + ["\n".join(_problems(registry.plugins())[1:])] * bool(found.broken)))
+    return FOUND if found.broken else 0
 
 
 @command.command()
@@ -96,6 +115,36 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
+# ---- the schema -------------------------------------------------------------------------------------------------------------
+
+
+_ARMS: dict[Arms, tuple[str, ...]] = {
+    "none": (),
+    "conditions": ("when CONDITION -> TARGET", "else -> TARGET"),
+    "shares": ("10% -> TARGET", "else -> TARGET"),
+    "needs": ("when CONDITION -> REQUIREMENT",),
+}
+
+
+def _kind_described(kind: Kind) -> str:
+    using = "" if kind.word is None else f" using {NOUN[kind.word].upper()}"
+    lines = [
+        f"{kind.name} NAME{using if kind.word_required else f'[{using}]' if using else ''}: {_sentence(doc_of(kind.fields))}"
+    ]
+    lines += [f"  {arm}" for arm in _ARMS[kind.arms]]
+    return "\n".join(lines + [f"  {line}" for line in _fields(fields_of(kind.fields))])
+
+
+def _words_described(found: Schema) -> str:
+    rows = [(word.use, _sentence(word.doc)) for words in found.words.values() for word in words.values()]
+    return "\n".join([*_columns(rows), "", "`mmflow plugins show WORD` has the fields of one."])
+
+
+def _sentence(doc: str) -> str:
+    """The first paragraph, in one line."""
+    return one_line(" ".join(doc.partition("\n\n")[0].split()))
+
+
 # ---- one word -----------------------------------------------------------------------------------------------------------------
 
 
@@ -103,8 +152,7 @@ def _described(kind: WordKind, path: str, word: Word, origin: EntryPoint) -> str
     lines = [f"{path}: a {NOUN[kind]} of {origin.distribution} {origin.version}", "", f"    {USE[kind].format(path)}", ""]
     if isinstance(word, PickWord):
         return "\n".join([*lines, one_line(word.doc)])
-    doc = (word.options.__doc__ or "").strip().partition("\n\n")[0]
-    lines += [one_line(" ".join(doc.split())), ""] if doc else []
+    lines += [_sentence(doc), ""] if (doc := doc_of_word(word)) else []
     own = fields_of(word.options)
     lines += _fields(own) if own else ["It has no fields of its own."]
     block = {"provider": "provider", "classifier": "classify", "scorer": "scorer"}[kind]
@@ -113,13 +161,13 @@ def _described(kind: WordKind, path: str, word: Word, origin: EntryPoint) -> str
     return "\n".join(lines)
 
 
-def _fields(fields: tuple[Field, ...], within: str = "") -> list[str]:
+def _fields(fields: tuple[Field, ...], within: str = "", inside: tuple[type, ...] = ()) -> list[str]:
     """A field on two lines: its name, type and default; its meaning."""
     lines = []
     for field in fields:
         lines += [f"{within}{field.name}: {due(field.type)}{_default(field)}", f"    {one_line(field.doc)}"]
-        if isinstance(field.type, RecordOf):
-            lines += _fields(fields_of(field.type.options), f"{within}{field.name}.")
+        if isinstance(field.type, RecordOf) and (record := field.type.options) not in inside:
+            lines += _fields(fields_of(record), f"{within}{field.name}.", (*inside, record))
     return lines
 
 
@@ -127,15 +175,6 @@ def _default(field: Field) -> str:
     if field.required:
         return "; required"
     sources = [f"${field.env}"] if field.env else []
-    if field.default is not None and not isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
-        sources.append(str(field.default) if isinstance(field.type, OneWord) else _text(field.default))
+    if (default := default_of(field)) is not None:
+        sources.append(one_line(default) if len(default) <= _LONGEST_DEFAULT else f"{one_line(default[:_LONGEST_DEFAULT])}…")
     return f"; by default {', else '.join(sources)}" if sources else "; optional"
-
-
-def _text(value: object) -> str:
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_text, value))}]"
-    if type(value) is str:
-        line = " ".join(value.split())
-        return f'"{line}"' if len(line) <= _LONGEST_DEFAULT else f'"{line[:_LONGEST_DEFAULT]}…"'
-    return text_of(value)

@@ -1,5 +1,6 @@
 """The calls of one request: every model that is asked, for whatever purpose, is asked through `Calls.call`."""
 
+from collections.abc import Awaitable, Callable
 from math import inf
 from random import Random
 
@@ -32,6 +33,10 @@ class Shared:
     in_flight: dict[str, int]
 
 
+Check = Callable[[Model, str, Bounds, Purpose], Awaitable[None]]
+"""Raises `CallError` where a model may not be asked: at this path, within these bounds, for this purpose."""
+
+
 class WouldAsk(Exception):
     """A dry run came to a call."""
 
@@ -47,6 +52,7 @@ class Calls:
         self.input_tokens = input_tokens(request.messages, request)
         self.cost_microusd: int | None = 0
         self.reached_caller = False
+        self.check: Check | None = None
         self.alarms = alarms
         self._shared = shared
         self._flow = flow
@@ -68,8 +74,11 @@ class Calls:
     ) -> Reply:
         """Ask a model within the bounds and `max_cost`, and write how that began and how it ended.
 
-        Raises `CallError` for whatever the provider does wrong, and `StreamBroken` where the caller had a part of the answer.
+        Raises `CallError` for whatever the provider does wrong, or where a guard forbids the model, and `StreamBroken` where
+        the caller had a part of the answer.
         """
+        if self.check is not None:
+            await self.check(model, path, bounds, purpose)
         started = self._begin(model, path, purpose)
         most = least(bounds.max_output_tokens, max_output_tokens, model.max_output_tokens)
         timeouts = self._shared.timeouts[model.name]
@@ -218,6 +227,8 @@ class NoCalls(Calls):
         purpose: Purpose = "answer",
         emit: Emit | None = None,
     ) -> Reply:
+        if self.check is not None:
+            await self.check(model, path, bounds, purpose)
         raise WouldAsk(model.name, path)
 
 

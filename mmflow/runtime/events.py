@@ -70,6 +70,15 @@ class Ordered(_Event, frozen=True, kw_only=True, tag="ordered"):
     models: tuple[str, ...]
 
 
+class Guarded(_Event, frozen=True, kw_only=True, tag="guarded"):
+    """A guard refused a model: nothing was sent to it. `rule` is as written."""
+
+    path: str
+    model: str
+    guard: str
+    rule: str
+
+
 class CallStarted(_Event, frozen=True, kw_only=True, tag="call_started"):
     """A model is asked. `call` counts from 1 within the request."""
 
@@ -168,6 +177,6 @@ class RequestEnded(_Event, frozen=True, kw_only=True, tag="request_ended"):
 
 
 Event = (
-    RequestStarted | SignalRead | ArmTested | SplitDrawn | Ordered | CallStarted | CallEnded | Scored | Judged | Retrying
-    | MovedOn | Degraded | RequestEnded
+    RequestStarted | SignalRead | ArmTested | SplitDrawn | Ordered | Guarded | CallStarted | CallEnded | Scored | Judged
+    | Retrying | MovedOn | Degraded | RequestEnded
 )  # fmt: skip

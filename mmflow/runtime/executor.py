@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -32,6 +32,7 @@ from mmflow.runtime.events import (
     Retrying,
     SplitDrawn,
 )
+from mmflow.runtime.guards import Guards
 from mmflow.runtime.opinions import Opinions
 from mmflow.runtime.plugins import Plugins
 from mmflow.runtime.record import Observe, Record
@@ -153,6 +154,10 @@ class _Run:
         self._now = record.now
         self._write = record.write
         self._record = record
+        self._guards: Guards | None = None
+        if flow.guards:
+            self._guards = Guards(shared.plan, flow.guards, self._signals, self._facts, record)
+            calls.check = self._guards.check
 
     # ---- the request ------------------------------------------------------------------------------------------------------
 
@@ -219,7 +224,7 @@ class _Run:
 
     async def tier(self, step: plan.Tier, at: At) -> Answer:
         here = at.under(step.name)
-        order = self._ordered(step, here)
+        order = self._ordered(step, await self._allowed(step, here), here)
         for number, name in enumerate(order, 1):
             try:
                 return await self.step(name, here)
@@ -232,7 +237,7 @@ class _Run:
     async def route(self, step: plan.Route, at: At) -> Answer:
         here = at.under(step.name)
         if step.arms:
-            facts = self._facts(here)
+            facts = self._facts(here.bounds)
             for arm in step.arms:
                 found = await truth(arm.test, facts)
                 self._tested(here, arm.text, found, arm.step)
@@ -317,8 +322,8 @@ class _Run:
     def _signals(self) -> Signals:
         return Signals(self._opinions.signal)
 
-    def _facts(self, at: At, score: Callable[[str], Awaitable[float | None]] | None = None) -> Facts:
-        return Facts(self._request, self._calls.input_tokens, lambda name: self._signals.get(name, at.bounds), score)
+    def _facts(self, bounds: Bounds, score: Callable[[str], Awaitable[float | None]] | None = None) -> Facts:
+        return Facts(self._request, self._calls.input_tokens, lambda name: self._signals.get(name, bounds), score)
 
     async def _judged(self, step: plan.Cascade, place: At, answer: Answer) -> tuple[bool, float]:
         """Whether a cascade accepts an answer, and the lowest of its scores (-1 where it has none)."""
@@ -329,18 +334,28 @@ class _Run:
                 scores[name] = await self._opinions.score(name, place.path, place.bounds, answer.reply)
             return scores[name]
 
-        found = await truth(step.accept, self._facts(place, score))
+        found = await truth(step.accept, self._facts(place.bounds, score))
         self._write(Judged(at_s=self._now(), path=place.path, accepted=found.holds, needs=step.text))
         return found.holds, min((each for each in scores.values() if each is not None), default=-1.0)
 
-    def _ordered(self, step: plan.Tier, here: At) -> list[str]:
-        """The members of a tier in the order of its strategy."""
-        members = {self._member(name).name: name for name in step.models}
+    async def _allowed(self, step: plan.Tier, here: At) -> Sequence[str]:
+        """The members of a tier that no guard forbids. `CallError` of class `blocked` where none is left."""
+        if self._guards is None:
+            return step.models
+        names = [name for name in step.models if await self._guards.allows(self._member(name), here.path, here.bounds)]
+        if not names:
+            message = f"the guards of `{self._flow.name}` leave no member of `{step.name}`"
+            raise CallError("blocked", message, dispatched="no", help="route such requests to models that the guards allow")
+        return names
+
+    def _ordered(self, step: plan.Tier, names: Sequence[str], here: At) -> list[str]:
+        """Members of a tier in the order of its strategy."""
+        members = {self._member(name).name: name for name in names}
         candidates = [self._candidate(self._plan.models[model], here.bounds) for model in members]
         plugins = self._shared.plugins
         pick = plugins.pick(step.pick)
         try:
-            order = [members[each.model.name] for each in pick(candidates, self._shared.random)]
+            order = list(dict.fromkeys(members[each.model.name] for each in pick(candidates, self._shared.random)))
         except Exception as error:
             # A strategy is a plugin, which may raise anything.
             raise plugins.broke(step.pick, f"broke: {plugins.reason(error)}", dispatched="no") from error

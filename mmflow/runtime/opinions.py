@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mmflow.plugin import Ask, CallError, Message, ModelName, Purpose, Reply, Request
+from mmflow.plugin import OPINION_OUTPUT_TOKENS, Ask, CallError, Message, ModelName, Purpose, Reply, Request
 from mmflow.runtime.alarms import Timeout
 from mmflow.runtime.calls import Calls, Shared, WouldAsk
 from mmflow.runtime.deadline import Bounds
@@ -68,11 +68,16 @@ class Opinions:
         return score
 
     def _ask(self, purpose: Purpose, path: str, bounds: Bounds) -> Ask:
-        """How a plugin asks a model on behalf of this request."""
+        """How a plugin asks a model on behalf of this request: once each, so that the worst case is known before."""
+        asked: set[str] = set()
 
         async def ask(model: ModelName, messages: Sequence[Message], *, max_output_tokens: int) -> Reply:
             if (declared := self._shared.plan.models.get(model)) is None:
                 raise CallError("protocol", f"there is no model `{model}`", dispatched="no")
+            if model in asked:
+                raise CallError("protocol", f"`{model}` is asked a second time for one opinion", dispatched="no")
+            asked.add(model)
+            max_output_tokens = min(max_output_tokens, OPINION_OUTPUT_TOKENS)
             request = Request(messages=tuple(messages))
             whose = Bounds(bounds.ends_at, bounds.deadline_s)
             return await self._calls.call(

@@ -36,6 +36,10 @@ class Signals:
         self._known: dict[str, Signal] = {}
         self._under_way: dict[str, asyncio.Event] = {}
 
+    def knows(self, name: str) -> bool:
+        """Whether a signal has been read."""
+        return name in self._known
+
     async def get(self, name: str, bounds: Bounds) -> Signal:
         while (known := self._known.get(name)) is None:
             if (reading := self._under_way.get(name)) is not None:
