@@ -174,3 +174,16 @@ def test_a_version_with_errors_is_told_with_its_place(repository: Shell) -> None
     done = repository("diff", "HEAD:flows/a.mmf", "HEAD~1:flows/a.mmf")
     assert done.code == FOUND
     assert "HEAD:flows/a.mmf:15" in done.err
+
+
+def test_what_a_revision_imports_is_read_from_that_revision(repository: Shell) -> None:
+    model = 'mmflow 1\nmodel m {{ provider = sim, id = "a", price = {} }}\n'
+    repository.write("lib.mmf", model.format("free"))
+    repository.write("flow.mmf", 'mmflow 1\nimport "lib.mmf" as lib\nflow main { else -> lib.m }\n')
+    git(repository, "add", ".")
+    git(repository, "commit", "-m", "a library")
+    repository.write("lib.mmf", model.format("{ input = $1/1M, output = $1/1M }"))
+    assert "$1/1M" in repository("diff", "HEAD:flow.mmf", "flow.mmf").out
+    assert repository("diff", "HEAD:flow.mmf", "HEAD:flow.mmf").out == ""
+    (repository.folder / "lib.mmf").unlink()
+    assert repository("diff", "HEAD:flow.mmf", "HEAD:./flow.mmf").code == 0

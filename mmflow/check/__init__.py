@@ -52,7 +52,9 @@ def check(file: nodes.File, vocabulary: Vocabulary, params: Mapping[str, str] | 
         found.extend(each for each in uses.unused(program, scope) if scope.module(each.span) is modules[0])
         found.extend(unused_imports(program, scope))
     found = list(silenced([*before, *found], allowed, modules[0].source))
-    return Checked(program, tuple(sort(scope.as_written(each) for each in found)))
+    # A block that is copied by `like` is typed again, and says the same.
+    told = dict.fromkeys(scope.as_written(each) for each in found)
+    return Checked(program, tuple(sort(told)))
 
 
 def unused_imports(program: Program, scope: Scope) -> Iterator[Diagnostic]:

@@ -167,7 +167,7 @@ class ModelFields:
     max_output: Tokens | None = option(None, doc="the most tokens of one answer", check=_positive)
     latency: LatencyFields | None = option(None, doc="how long answers take")
     quality: Score | None = option(None, doc="how good its answers are, by your own measure")
-    family: Name | None = option(None, doc="such as `llama`, for prompts")
+    family: Name | None = option(None, doc="such as `llama`: what guards may ask for; from the catalogue where it is known")
     capabilities: tuple[Capability, ...] | None = option(None, doc="what it can do; from the catalogue where it is known")
     weight: float = option(1.0, doc="its share under `pick = weighted`")
     failures: Share | None = option(None, doc="how many calls fail; `sim` acts on it")

@@ -9,7 +9,7 @@ from mmflow.diagnostics import did_you_mean
 from mmflow.source import Source
 from mmflow.syntax import nodes
 from mmflow.syntax.parse import parse
-from mmflow.units import UnitError, describe, parse_quantity
+from mmflow.units import Tokens, UnitError, describe, parse_quantity
 
 
 class ParamError(ValueError):
@@ -64,7 +64,7 @@ def _same_unit(name: str, default: nodes.Quantity, given: nodes.Quantity) -> Non
         due, got = parse_quantity(default.text), parse_quantity(given.text)
     except UnitError as problem:
         raise ParamError(f"`{name}` cannot be `{given.text}`: {problem.message}", problem.help) from problem
-    numbers = (int, float)
+    numbers = (int, float, Tokens)
     if type(due) is not type(got) and not (type(due) in numbers and type(got) in numbers):
         raise ParamError(f"`{name}` cannot be {describe(got)}", f"its default is {describe(due)}")
 

@@ -65,13 +65,14 @@ def reached(program: Program, start: Iterable[str]) -> set[str]:
 
 
 def unused(program: Program, scope: Scope) -> Iterator[Diagnostic]:
-    """Declarations that no flow reaches, and lets, parameters and aliases that nothing names."""
+    """Declarations that no flow reaches, lets and parameters that nothing names. A file without flows is a library."""
     flows = [each.name for each in program.of_kind("flow")]
-    if flows:
-        inside = reached(program, flows)
-        for declaration in program.declarations.values():
-            if declaration.name not in inside:
-                yield names.unused(declaration.name, f"the {declaration.kind.name}", declaration.name_span)
+    if not flows:
+        return
+    inside = reached(program, flows)
+    for declaration in program.declarations.values():
+        if declaration.name not in inside:
+            yield names.unused(declaration.name, f"the {declaration.kind.name}", declaration.name_span)
     for let in scope.lets.values():
         if let.name not in scope.used:
             yield names.unused(let.name, "the parameter" if let.is_param else "the value", let.name_span)

@@ -22,7 +22,7 @@ from mmflow.cli.bounds import (
 from mmflow.cli.failure import FOUND, WrongUse
 from mmflow.cli.inputs import MAX_PLAN_BYTES, MAX_WORKFLOW_BYTES, read_bytes
 from mmflow.cli.params import set_option
-from mmflow.cli.revision import read_revision
+from mmflow.cli.revision import Revision, read_revision
 from mmflow.cli.terminal import complain, remark, say, write_bytes
 from mmflow.cli.workflow import built, saved
 from mmflow.diagnostics import did_you_mean
@@ -105,7 +105,8 @@ def _plan(where: str, params: Mapping[str, str]) -> Plan:
     data = read_revision(where, limit, noun) if is_revision else read_bytes(where, limit, noun)
     if is_saved:
         return saved(where, data, {})
-    return built(Source.from_bytes("<stdin>" if where == "-" else where, data), params, warns=False)
+    read = Revision(where).read if is_revision else None
+    return built(Source.from_bytes("<stdin>" if where == "-" else where, data), params, warns=False, read=read)
 
 
 # ---- the changes for people ---------------------------------------------------------------------------------------------------

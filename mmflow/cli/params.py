@@ -17,7 +17,7 @@ class _Setting(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         name, equals, _ = value.partition("=")
-        if not equals or not name.strip().isidentifier():
+        if not equals or not all(part.isidentifier() for part in name.strip().split(".")):
             self.fail(f"expected `param=value`, got `{value}`", param, ctx)
         return str(value)
 

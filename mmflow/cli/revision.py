@@ -4,6 +4,8 @@ import os
 import subprocess
 
 from mmflow.cli.failure import WrongUse
+from mmflow.cli.inputs import MAX_WORKFLOW_BYTES
+from mmflow.source import Source
 
 TIMEOUT_S = 60
 
@@ -31,6 +33,26 @@ def read_revision(where: str, limit: int, noun: str) -> bytes:
     if len(done.stdout) > limit:
         raise WrongUse(f"`{where}` is too large: {noun} has at most {limit // 1_000_000} MB", "split it")
     return done.stdout
+
+
+class Revision:
+    """Gives the files that a workflow of a revision imports, as they stand in that revision, each once."""
+
+    def __init__(self, where: str) -> None:
+        self._revision, _, _ = where.partition(":")
+        self._sources: dict[str, Source] = {}
+
+    def read(self, path: str) -> Source:
+        """The file at a path beside that of the workflow. Raises `OSError`."""
+        start = f"{self._revision}:"
+        where = path if path.startswith(start) else start + path
+        if where not in self._sources:
+            try:
+                data = read_revision(where, MAX_WORKFLOW_BYTES, "a workflow file")
+            except WrongUse as problem:
+                raise FileNotFoundError(2, problem.message, where) from problem
+            self._sources[where] = Source.from_bytes(where, data)
+        return self._sources[where]
 
 
 def _refused(where: str, said: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import attrs
 
 from mmflow import plan as plans
 from mmflow.api import ParamError, UnknownFlow, build, flow_name
+from mmflow.build import Reader
 from mmflow.cli.failure import Failure, WrongUse
 from mmflow.cli.inputs import MAX_PLAN_BYTES, read_bytes, read_source
 from mmflow.cli.terminal import put, wants_colour, warn
@@ -43,10 +44,10 @@ def saved(file: str, data: bytes, params: Mapping[str, str]) -> Plan:
         raise Failure(f"`{file}`: {problem}", "save one with `mmflow plan --json FILE`") from problem
 
 
-def built(source: Source, params: Mapping[str, str], *, warns: bool = True) -> Plan:
-    """The plan of a workflow; what is wrong with it is told on standard error. Raises `Failure`."""
+def built(source: Source, params: Mapping[str, str], *, warns: bool = True, read: Reader | None = None) -> Plan:
+    """The plan of a workflow; what is wrong with it is told on standard error. `read` as in `build`. Raises `Failure`."""
     try:
-        found = build(source, Registry.installed(), params)
+        found = build(source, Registry.installed(), params, read)
     except ParamError as problem:
         raise WrongUse(problem.message, problem.help) from problem
     if found.plan is None:
