@@ -35,7 +35,7 @@ class Shell:
     """A folder and an environment in which `mmflow` is called."""
 
     def __init__(self, folder: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
-        ours = ("MMFLOW_", "OPENAI_", "ANTHROPIC_", "FORCE_COLOR", "CLICOLOR", "NO_COLOR", "_MMFLOW_COMPLETE")
+        ours = ("MMFLOW_", "OPENAI_", "ANTHROPIC_", "FORCE_COLOR", "CLICOLOR", "NO_COLOR", "COLUMNS", "_MMFLOW_COMPLETE")
         self.folder, self._capture, self._patch = folder, capture, patch
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         patch.setattr(os, "environ", self.environ)
