@@ -2,7 +2,7 @@
 
 from datetime import date
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def _models() -> dict[tuple[str, str], Known]:
-    data = files("mmflow.catalogue").joinpath("models.json").read_bytes()
+    data = Path(__file__).with_name("models.json").read_bytes()
     models = msgspec.json.decode(data, type=tuple[Known, ...])
     return {(model.provider, model.id): model for model in models}
 
