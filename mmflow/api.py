@@ -31,7 +31,8 @@ class LoadError(Exception):
     """A file that cannot be run: `diagnostics` say why, each with its place."""
 
     def __init__(self, message: str, diagnostics: tuple[Diagnostic, ...] = (), help: str | None = None) -> None:
-        super().__init__(message)
+        errors = [f"{each.span}: {each.message} [{each.code}]" for each in diagnostics if each.severity == "error"]
+        super().__init__("\n  ".join([message, *errors]))
         self.message, self.diagnostics, self.help = message, diagnostics, help
 
 
@@ -117,7 +118,9 @@ class Flow:
             await asyncio.gather(task, return_exceptions=True)
 
     def run_sync(self, input: Input) -> Answer:
-        """`run` for a script: in an event loop of its own, which is closed afterwards."""
+        """`run` for a script: in an event loop of its own, which is closed afterwards. Raises `RuntimeError` within another."""
+        if _in_loop():
+            raise RuntimeError("an event loop runs here already, as in a notebook: write `await flow.run(…)`")
 
         async def once() -> Answer:
             try:
@@ -226,7 +229,20 @@ def as_request(input: Input) -> Request:
     """A request from what callers give. Raises `RequestError` where its fields are wrong."""
     if isinstance(input, Request):
         return input
-    return Request.of(input) if isinstance(input, str) else of_document(input).request
+    if isinstance(input, str):
+        return Request.of(input)
+    if not isinstance(input, Mapping):
+        help = 'write {"messages": [{"role": "user", "content": "…"}]}'
+        raise RequestError(f"a request is a text, a mapping or a `Request`, not {type(input).__name__}", help)
+    return of_document(input).request
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _answer(result: Result) -> Answer:

@@ -13,7 +13,8 @@ from mmflow.compile import compile
 from mmflow.diagnostics import Diagnostic, sort
 from mmflow.plan import Plan
 from mmflow.source import Source
-from mmflow.syntax.parse import parse
+from mmflow.syntax import nodes
+from mmflow.syntax.parse import Parsed, parse
 from mmflow.vocabulary import Vocabulary
 
 MAX_IMPORT_BYTES = 1_000_000
@@ -54,7 +55,28 @@ def build(source: Source, vocabulary: Vocabulary, params: Mapping[str, str] | No
     """
     parsed = parse(source)
     checked = check(parsed.file, vocabulary, params, read or Disk(source).read)
-    found = tuple(sort((*parsed.diagnostics, *checked.diagnostics)))
+    rest = _without_consequences(checked.diagnostics, parsed)
+    found = tuple(sort((*parsed.diagnostics, *rest)))
     if any(each.severity == "error" for each in found):
         return Build(None, found)
     return Build(compile(checked.program), found)
+
+
+_LACKING = ("uncovered", "guard-empty", "cascade-without-accept", "missing-field", "shares")
+
+
+def _without_consequences(found: tuple[Diagnostic, ...], parsed: Parsed) -> list[Diagnostic]:
+    """Without what is only said because a part of the file does not parse: that something lacks, or is not used."""
+    lost = [each.span for each in parsed.diagnostics if each.severity == "error"]
+    if not lost:
+        return list(found)
+    blocks = [item.span for item in parsed.file.items if isinstance(item, nodes.Block)]
+    broken = [block for block in blocks if any(block.start <= span.start <= block.end for span in lost)]
+
+    def follows(each: Diagnostic) -> bool:
+        if each.code == "unused":
+            return True
+        is_inside = any(span.source is each.span.source and span.start <= each.span.start <= span.end for span in broken)
+        return each.code in _LACKING and is_inside
+
+    return [each for each in found if not follows(each)]

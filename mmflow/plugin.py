@@ -499,5 +499,5 @@ def _unix_s(date: str) -> float | None:
         _, day, month, year, clock, _ = date.split()
         hour, minute, second = map(int, clock.split(":"))
         return datetime(int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

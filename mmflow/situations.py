@@ -42,7 +42,9 @@ def outcomes(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> dict
     domains = domains_of(tests, labels)
     found: dict[int | None, Situation] = {}
     seen: set[tuple[Test, ...]] = set()
-    stack: list[tuple[dict[str, Value], tuple[Test, ...]]] = [({}, tuple(tests))]
+    stack: list[tuple[dict[str, Value], tuple[Test, ...]]] = [
+        ({}, tuple(_restricted(test, "", False) for test in tests))
+    ]  # `not true` is `false`
     while stack:
         values, open_ = stack.pop()
         while open_ and open_[0] == _NEVER:

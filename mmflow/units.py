@@ -128,11 +128,31 @@ def _scaled(digits: str, factor: int) -> int:
     return value
 
 
+_LONGEST = 60
+_LARGEST = 10**15  # in seconds, tokens, micro-dollars: what a plan's JSON holds, and floats hold exactly
+
+
 def parse_quantity(text: str) -> Quantity:
     """The typed value of a quantity as written; a number without a unit is an `int` or a `float`.
 
     Raises `UnitError` with a fix where one can be guessed.
     """
+    if len(text) > _LONGEST:
+        raise UnitError(f"`{text[:12]}…` is too long for a quantity", f"write at most {_LONGEST} characters")
+    value = _parsed(text)
+    match value:
+        case Budget(amount_microusd=first, period_s=second) | Rate(count=first, period_s=second):
+            numbers: tuple[float, ...] = (first, second)
+        case StatusClass():
+            numbers = ()
+        case _:
+            numbers = (value,)
+    if any(abs(number) > _LARGEST for number in numbers):
+        raise UnitError(f"`{text}` is too large", "no such quantity is met in practice; is its unit the one you mean?")
+    return value
+
+
+def _parsed(text: str) -> Quantity:
     if _NUMBER.fullmatch(text):
         digits = text.replace("_", "")
         return int(digits) if digits.lstrip("-").isdigit() else float(digits)
@@ -145,7 +165,7 @@ def parse_quantity(text: str) -> Quantity:
             return Share(float(text[:-1].replace("_", "")) / 100)
         raise UnitError(f"`{text}` is not a share", "write a number before `%`: `10%`")
     if _DURATION.fullmatch(text):
-        return Duration(sum(float(n) * _DURATIONS_S[unit] for n, unit in _DURATION_PART.findall(text)))
+        return Duration(sum(_seconds(n, _DURATIONS_S[unit]) for n, unit in _DURATION_PART.findall(text)))
     if match := _COUNT.fullmatch(text):
         return Tokens(_scaled(match[1], _COUNTS[match[2]]))
     if re.fullmatch(r"[1-5]xx", text):
@@ -157,6 +177,13 @@ def parse_quantity(text: str) -> Quantity:
     if (match := _NUMBER_AND_WORD.fullmatch(text)) and match[2] in _MEANT:
         raise UnitError(f"`{match[2]}` is not a unit", f"write `{match[1]}{_MEANT[match[2]]}`")
     raise UnitError(f"`{text}` is not a quantity", "units are `ms s m h d`, `k M Ki`, `%`, `$…`, `$…/1M`, `…/min`")
+
+
+def _seconds(digits: str, unit_s: float) -> float:
+    """The float nearest to `digits` × `unit_s`: by whole numbers, so that 2.631ms is 0.002631."""
+    whole, _, fraction = digits.partition(".")
+    scaled, parts = int(whole + fraction), int("1" + "0" * len(fraction))
+    return scaled * int(unit_s) / parts if unit_s >= 1 else scaled / (parts * round(1 / unit_s))
 
 
 def _money(text: str) -> Quantity:
@@ -173,6 +200,8 @@ def _money(text: str) -> Quantity:
             raise UnitError(f"`{text}` is a price for no tokens", "write `$3/1M`")
         return Price((amount * TOKENS_PER_PRICE * 2 + tokens) // (2 * tokens))
     if unit in _PERIODS_S:
+        if int(per or 1) == 0:
+            raise UnitError(f"`{text}` is a budget for no time", "write `$50/day`")
         return Budget(amount, int(per or 1) * _PERIODS_S[unit])
     if unit in ("token", "tokens"):
         return Price(amount * TOKENS_PER_PRICE)
@@ -242,11 +271,11 @@ def text_of(value: object) -> str:
         case Share():
             return f"{_plain(value * 100)}%"
         case Price():
-            return f"${_plain(value / MICROUSD_PER_USD)}/1M"
+            return f"${_dollars(value)}/1M"
         case Money():
-            return f"${_plain(value / MICROUSD_PER_USD)}"
+            return f"${_dollars(value)}"
         case Budget(amount_microusd=amount, period_s=period_s):
-            return f"${_plain(amount / MICROUSD_PER_USD)}/{_period_text(period_s)}"
+            return f"${_dollars(amount)}/{_period_text(period_s)}"
         case Rate(count=count, period_s=period_s):
             return f"{_count_text(count)}/{_period_text(period_s)}"
         case Tokens():
@@ -263,6 +292,11 @@ def _plain(value: float) -> str:
     """A float without an exponent or trailing zeros, exact to 12 significant digits."""
     text = f"{float(f'{value:.12g}'):.12f}".rstrip("0").rstrip(".")
     return text or "0"
+
+
+def _dollars(microusd: int) -> str:
+    whole, rest = divmod(abs(microusd), MICROUSD_PER_USD)
+    return f"{'-' if microusd < 0 else ''}{whole}.{rest:06}".rstrip("0").rstrip(".")
 
 
 def _duration_text(seconds: float) -> str:
@@ -282,8 +316,9 @@ def _duration_text(seconds: float) -> str:
 
 def _count_text(count: int) -> str:
     for suffix, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size and (count * 10 / size).is_integer():
-            return f"{_plain(count / size)}{suffix}"
+        if count >= size and count % (size // 10) == 0:
+            whole, tenths = divmod(count // (size // 10), 10)
+            return f"{whole}.{tenths}{suffix}" if tenths else f"{whole}{suffix}"
     return str(count)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,8 @@ def test_a_file_with_errors_does_not_load(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="has 2 errors") as failed:
         mmflow.load(write(tmp_path, "mmflow 1\nmodel a { provider = sim, id = 3 }\nflow f { else -> b }"))
     assert [each.code for each in failed.value.diagnostics] == ["wrong-type", "unknown-name"]
+    assert [line.rpartition(" ")[2] for line in str(failed.value).splitlines()[1:]] == ["[wrong-type]", "[unknown-name]"]
+    assert "flow.mmf:2:32: " in str(failed.value)
 
 
 FLOWS = SIM + "flow chat { else -> own }\nflow code { else -> own }"
@@ -93,6 +96,18 @@ async def test_a_request_is_a_text_a_mapping_or_a_request(tmp_path: Path) -> Non
         assert (await flow.run(mapping)).text == (await flow.run(same)).text
         with pytest.raises(mmflow.RequestError, match="temprature"):
             await flow.run({"messages": [{"role": "user", "content": "hello"}], "temprature": 1})
+
+
+@pytest.mark.parametrize("wrong", [[{"role": "user", "content": "hello"}], 3, None])
+def test_what_is_no_request_is_refused_with_its_form(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(mmflow.RequestError, match=f"not {type(wrong).__name__}") as failed:
+        mmflow.load(write(tmp_path, SIM + "flow main { else -> own }")).run_sync(wrong)
+    assert '{"messages": ' in (failed.value.help or "")
+
+
+async def test_a_script_call_within_an_event_loop_says_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"write `await flow\.run"):
+        mmflow.load(write(tmp_path, SIM + "flow main { else -> own }")).run_sync("hello")
 
 
 def test_one_flow_serves_many_requests_at_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mmflow.build import build
 from mmflow.check import ParamError, check
 from mmflow.diagnostics import Diagnostic
 from mmflow.registry import Registry
@@ -180,3 +181,115 @@ def test_a_param_is_set() -> None:
 def test_a_param_that_cannot_be_set_is_refused(params: dict[str, str], message: str) -> None:
     with pytest.raises(ParamError, match=message):
         check(parse(Source("t", PARAM)).file, Registry.installed(), params)
+
+
+def _model(field: str) -> str:
+    return f'mmflow 1\nmodel cheap {{ provider = openai, id = "gpt-4o-mini", {field} }}\nflow f {{ else -> cheap }}'
+
+
+def _flow(field: str) -> str:
+    return MODELS + f"flow f {{ {field}\n when request.has_tools -> cheap, else -> strong }}"
+
+
+def _when(condition: str, before: str = "") -> str:
+    return MODELS + before + f"flow f {{ when {condition} -> cheap, else -> strong }}"
+
+
+def _cascade(condition: str) -> str:
+    return MODELS + f"cascade c {{ steps = [cheap, strong], accept = {condition} }}\nflow f {{ else -> c }}"
+
+
+def _fallback(fields: str) -> str:
+    return MODELS + f"fallback x {{ try = [cheap, strong], {fields} }}\nflow f {{ else -> x }}"
+
+
+def _labels(labels: str) -> str:
+    return MODELS + f"classify cx using heuristic {{ {labels} }}\nflow f {{ when cx == low -> cheap, else -> strong }}"
+
+
+EXPLAINED = {
+    "a duration in quotes": (_flow('deadline = "20s"'), "wrong-type", '"20s"', "write `20s` without quotes"),
+    "a bare number for a timeout": (_model("timeout = 5"), "wrong-type", "5", "write `5ms` or `5s`"),
+    "no time at all": (_model("timeout = { total = 0s }"), "out-of-range", "0s", None),
+    "no time at all, in short": (_model("timeout = 0s"), "out-of-range", "0s", None),
+    "no tokens at all": (_flow("max_output = 0"), "out-of-range", "0", None),
+    "tokens below none": (_flow("max_output = -5"), "out-of-range", "-5", None),
+    "a temperature off the scale": (_when("request.has_tools").replace("else -> strong", "else -> strong with { temperature = 9 }"), "out-of-range", "9", None),
+    "a weight below none": (_model("weight = -1"), "out-of-range", "-1", None),
+    "a number of 5000 digits": (_flow("max_output = " + "1" * 5000), "wrong-type", "1" * 5000, "write at most 60 characters"),
+    "a price that is infinite": (_model("weight = 1e999"), "wrong-type", "1e999", "no such quantity is met in practice; is its unit the one you mean?"),
+    "free in quotes": (_model('price = "free"'), "wrong-type", '"free"', "write `free` without quotes"),
+    "a capability that is misspelt": (_model("capabilities = [tols]"), "wrong-type", "tols", "did you mean `tools`?"),
+    "a target in quotes": (_when("request.has_tools").replace("else -> strong", 'when request.has_images -> strong, else -> "cheap"'), "wrong-type", '"cheap"', "write `cheap` without quotes"),
+    "a name in quotes": ('mmflow 1\nmodel "cheap" { provider = openai, id = "gpt-4o" }\nflow f { else -> cheap }', "wrong-type", '"cheap"', "write `model cheap { … }`"),
+    "a key by its name alone": (MODELS + "provider openai { key = OPENAI_API_KEY }" + USE_BOTH, "wrong-type", "OPENAI_API_KEY", 'write `secret("OPENAI_API_KEY")`'),
+    "a required field that is misspelt": (_labels("labls = low < high, unsure = low"), "unknown-field", "labls", "did you mean `labels`?"),
+    "labels in quotes": (_labels('labels = ["low", "high"], unsure = low'), "wrong-type", '"low"', "write `low` without quotes"),
+    "a label that unsure takes": (_labels("labels = [low, unsure], unsure = none"), "reserved-word", "[low, unsure]", "choose another label"),
+    "like of another kind": (MODELS + TASK + 'model x like task { id = "x" }\nflow f { when task == code -> cheap, when request.has_tools -> x, else -> strong }', "wrong-type", "task", "`like` copies from a block of the same kind"),
+    "an error class that is misspelt": (_fallback("on = [429, timout]"), "wrong-type", "timout", "did you mean `timeout`?"),
+    "an error class in quotes": (_fallback('on = ["429"]'), "wrong-type", '"429"', "write `429` without quotes"),
+    "a status with a strange digit": (_fallback("on = [42²]"), "wrong-type", "42²", None),
+    "meta without its field": (_when('request.meta == "x"'), "wrong-type", "request.meta", 'write `request.meta("team")`'),
+    "meta by itself": (_when('request.meta("team")'), "wrong-type", 'request.meta("team")', 'compare it: `request.meta("team") == …`'),
+    "the request by itself": (_when("request"), "wrong-type", "request", None),
+    "an answer that is accepted by its request": (_cascade("request.has_tools"), "wrong-type", "request.has_tools", None),
+    "an answer that is accepted by the text of its request": (_cascade('request.text matches "x"'), "wrong-type", "request.text", None),
+    "with given twice": (_when("request.has_tools").replace("else -> strong", "else -> strong with { max_output = 5 } with { deadline = 2s }"), "duplicate-name", "{ deadline = 2s }", None),
+    "a guard that says nothing": (MODELS + "guard g { }\nflow f { guards = [g]\n when request.has_tools -> cheap, else -> strong }", "guard-empty", "guard g", None),
+    "a guard with a word for a list": (MODELS + "guard g { when true -> target.zone in own }\nflow f { guards = [g]\n when request.has_tools -> cheap, else -> strong }", "wrong-type", "own", "write `target.zone in [own]`"),
+    "a zone that only resembles": (MODELS + "provider openai { zone = internal }" + USE_BOTH, "wrong-type", "internal", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_a_mistake_gets_one_diagnostic_in_its_place_with_its_fix(name: str) -> None:
+    text, code, place, help = EXPLAINED[name]
+    diagnostic = one(text)
+    assert (diagnostic.code, diagnostic.span.text) == (code, place)
+    assert help is None or diagnostic.help == help
+
+
+def test_a_let_may_stand_for_a_signal_a_field_of_the_request_and_a_label_in_a_list() -> None:
+    lets = COMPLEXITY + "let how = complexity\nlet who = request.user\nlet least = low\n"
+    assert codes(_when('how in [least] or who == "ada"', lets)) == []
+
+
+def test_a_target_in_a_let_is_blamed_where_it_is_used() -> None:
+    diagnostic = one(
+        MODELS + 'let t = "cheap"\nflow f { when request.has_tools -> t, when request.has_images -> cheap, else -> strong }'
+    )
+    assert (diagnostic.span.text, diagnostic.notes[-1].span and diagnostic.notes[-1].span.text) == ("t", '"cheap"')
+
+
+DOUBLED = "".join(f"let a{i + 1} = a{i} {{}} a{i}\n" for i in range(40))
+HUGE = {
+    "a condition that doubles": _when("a40", "let a0 = request.has_tools\n" + DOUBLED.replace("{}", "and")),
+    "a need that doubles": MODELS
+    + "let a0 = target.zone == own\n"
+    + DOUBLED.replace("{}", "or")
+    + "guard g { when true -> a40 }\nflow f { guards = [g]\n when request.has_tools -> cheap, else -> strong }",
+    "a condition that is deep": _when("a999", "let a0 = true\n" + "".join(f"let a{i + 1} = not a{i}\n" for i in range(999))),
+    "a target that is deep": _when("request.has_tools", "let a0 = cheap\n" + "".join(f"let a{i + 1} = a{i} with {{ }}\n" for i in range(999)))
+    .replace("else -> strong", "when request.has_images -> strong, else -> a999"),
+    "a long way by like": _when("request.has_tools", "model m0 like cheap { }\n" + "".join(f"model m{i + 1} like m{i} {{ }}\n" for i in range(99)))
+    .replace("else -> strong", "when request.has_images -> strong, else -> m99"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_what_a_few_lines_blow_up_is_refused_once(name: str) -> None:
+    assert codes(HUGE[name]) == ["out-of-range"]
+
+
+def test_what_does_not_parse_is_not_said_to_lack() -> None:
+    text = (
+        MODELS + "guard g { when request.has_tools }\nflow f { guards = [g]\n deadline = 20 s\n when request.has_tools -> cheap }"
+    )
+    found = build(Source("test.mmf", text), Registry.installed()).diagnostics
+    assert [each.code for each in found] == ["arrow-missing", "unexpected-token"]
+
+
+@pytest.mark.parametrize("never", ["false or false", "not true", "not (true or request.has_tools)", "false and false"])
+def test_a_condition_that_reads_nothing_is_decided(never: str) -> None:
+    assert codes(_when(never).replace("else ->", "when request.has_tools -> cheap, else ->")) == ["unreachable-arm"]

@@ -117,6 +117,15 @@ def test_a_workflow_may_be_piped(pipe: type[Pipe]) -> None:
 def test_a_forgotten_ending_is_suggested() -> None:
     Path("support.mmf").touch()
     assert source_refusal("support").help == "did you mean `support.mmf`?"
+    assert source_refusal("suport.mff").help == "did you mean `support.mmf`?"
+
+
+def test_what_is_like_no_file_of_the_folder_is_told_what_there_is() -> None:
+    assert source_refusal("quarterly-report.mmf").help == "`mmflow init` writes a first workflow"
+    for name in "gfedcba":
+        Path(f"{name}.mmf").touch()
+    assert source_refusal("absent.mmf").help == "workflows in that folder: `a.mmf`, `b.mmf`, `c.mmf`, `d.mmf`, `e.mmf`, …"
+    assert refusal("@home please call").help == "to send a text that starts with `@`, write `@@home please call`"
 
 
 def test_a_folder_is_no_file() -> None:
@@ -145,6 +154,7 @@ def test_a_workflow_of_10_mb_is_refused_unread() -> None:
     Path("big.mmf").write_bytes(b"#" * 10_000_000)
     assert MAX_WORKFLOW_BYTES == 1_000_000
     assert source_refusal("big.mmf").message == "`big.mmf` is too large: a workflow file has at most 1 MB"
+    assert "`import`" in (source_refusal("big.mmf").help or "")
 
 
 def test_a_source_that_is_not_utf_8_is_left_to_the_checker() -> None:

@@ -833,6 +833,23 @@ def test_no_secret_is_in_any_event() -> None:
     assert "canary" not in repr(result)
 
 
+def test_a_key_that_a_server_sends_back_as_its_ids_is_masked() -> None:
+    class Echoing(Telling):
+        async def complete(self, call: Call, emit: Emit | None) -> Reply:
+            return Reply(text="Yes.", request_id=f"req-{self.key}", served_model=self.key)
+
+    result = keyed({"LAB_KEY": "sk-canary-1234"}, Echoing)
+    assert (text_of(result), result.reply and result.reply.request_id) == ("Yes.", "req-***")
+    assert "canary" not in repr(result)
+
+
+class Mute(Exception):
+    """An error that cannot be told."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
 @pytest.mark.parametrize(
     "how", [lambda given, host: 1 / 0, lambda given, host: host.provider("lab"), lambda given, host: host.provider("none")]
 )
@@ -849,18 +866,67 @@ def test_a_provider_that_cannot_be_made_is_named(how: Any) -> None:
         ({"text": "Yes."}, "answered with dict"),
         (None, "answered with NoneType"),
         (TimeoutError(), "broke: TimeoutError"),
+        (asyncio.CancelledError(), "broke: CancelledError"),
+        (SystemExit(3), "broke: SystemExit: 3"),
+        (Mute(), "broke: Mute"),
+        (Reply(text="Yes.", tool_calls=None), "answered with `tool_calls` that are not"),  # type: ignore[arg-type]
+        (Reply(text="Yes.", tool_calls=({"id": "1"},)), "answered with `tool_calls` that are not"),  # type: ignore[arg-type]
     ],
 )
 def test_a_provider_that_breaks_its_contract_is_named(result: Any, said: str) -> None:
     class Odd:
         async def complete(self, call: Call, emit: Emit | None) -> Reply:
-            if isinstance(result, Exception):
+            if isinstance(result, BaseException):
                 raise result
             return result  # type: ignore[no-any-return]
 
     ended = keyed({"LAB_KEY": "sk-canary-1234"}, lambda given, host: Odd()).ended
     assert ended.error_class == "protocol"
     assert f"the plugin `keyed` {said}" in str(ended.message)
+
+
+def test_an_error_with_fields_of_the_wrong_types_is_an_error_all_the_same() -> None:
+    class Odd:
+        async def complete(self, call: Call, emit: Emit | None) -> Reply:
+            raise CallError("429", ValueError("slow down"), retry_after_s="5", status="429")  # type: ignore[arg-type]
+
+    step = plan.Fallback(name="main", steps=("small",), on=("429",), retry_times=1)
+    result = run_virtual(executor_of(plan_of(step, models=["small"]), Odd()).run("main", Request.of("hi")))
+    assert (len(asked(result)), result.ended.error_class, result.ended.message) == (2, "429", "slow down")
+
+
+def test_a_piece_that_is_no_text_is_a_fault_of_the_plugin_and_reaches_nobody() -> None:
+    class Odd:
+        async def complete(self, call: Call, emit: Emit | None) -> Reply:
+            assert emit is not None
+            await emit(Delta("Yes", None))  # type: ignore[arg-type]
+            return Reply(text="Yes")
+
+    heard = Heard()
+    result = run_virtual(executor_of(plan_of(models=["small"]), Odd()).run("main", Request.of("hi"), heard))
+    assert (result.ended.outcome, result.ended.error_class, heard.pieces) == ("failed", "protocol", [])
+
+
+def test_a_caller_whose_end_is_cancelled_is_not_taken_for_a_broken_plugin() -> None:
+    async def gone(delta: Delta) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        run_virtual(executor_of(plan_of(models=["small"])).run("main", Request.of("hi"), gone))
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(3)])
+def test_a_classifier_or_a_scorer_that_gives_up_in_an_odd_way_is_unsure(error: BaseException) -> None:
+    def gives_up(text: str) -> None:
+        raise error
+
+    step = plan.Cascade(name="main", steps=("small", "big"), accept=plan.ScoreIs("good", ">=", 0.5), text="good >= 0.5")
+    result = run(plan_of(step, models=["small", "big"], scorers=["good"]), vocabulary=words(scorers={"good": Says(gives_up)}))
+    assert (result.ended.model, of_type(result, Scored)[0].score) == ("big", None)
+    arm = plan.Arm(test=plan.LabelIs("sort", ("low",)), step="small", text="sort == low")
+    of = plan_of(plan.Route("main", (arm,), "big"), models=["small", "big"], classifiers=[classifier("sort")])
+    result = run(of, vocabulary=words(classifiers={"sort": Says(gives_up)}))
+    assert (result.ended.model, of_type(result, SignalRead)[0].guess) == ("big", None)
 
 
 def test_a_word_that_is_not_installed_fails_the_call_and_not_the_program() -> None:
@@ -927,3 +993,53 @@ def test_a_dry_run_asks_classifiers_that_need_no_model_and_no_others() -> None:
     )
     assert (plain.ended.model, asking.ended.model) == ("small", "large")
     assert [each.unsure for each in of_type(asking, SignalRead)] == ["needs a model call"]
+
+
+def test_a_provider_that_keeps_what_another_says_keeps_no_secret_of_it() -> None:
+    @options
+    class Keyed:
+        key: Secret = option(doc="the key")
+
+    class Leaky:
+        def __init__(self, given: Keyed, host: Host) -> None:
+            self.key = given.key
+
+        async def complete(self, call: Call, emit: Emit | None) -> Reply:
+            if call.messages[-1].text == "fail":
+                raise CallError("4xx", f"bad key {self.key.reveal()}")
+            return Reply(text="Yes.", request_id=self.key.reveal(), served_model=self.key.reveal())
+
+    kept: list[str] = []
+
+    class Keeper:
+        def __init__(self, given: NoFields, host: Host) -> None:
+            self.host = host
+
+        async def complete(self, call: Call, emit: Emit | None) -> Reply:
+            assert self.host.provider("lab") is self  # type: ignore[arg-type]
+            try:
+                reply = await self.host.provider("leaky").complete(call, emit)  # type: ignore[arg-type]
+            except CallError as error:
+                kept.append(error.message)
+                raise
+            kept.append(f"{reply.request_id} {reply.served_model}")
+            return reply
+
+    vocabulary = Words(
+        {("provider", "leaky"): ProviderWord("leaky", Keyed, Leaky), ("provider", "lab"): ProviderWord("lab", NoFields, Keeper)}
+    )
+    leaky = plan.Provider(name="leaky", word="leaky", options={"key": "LEAKY_KEY"})
+    made = plan_of(models=["small"], providers=[leaky])
+    executor = Executor(made, vocabulary, folder=Path(), environ={"LEAKY_KEY": "sk-canary-123"})
+    run_virtual(executor.run("main", Request.of("hello")))
+    run_virtual(executor.run("main", Request.of("fail")))
+    assert kept == ["*** ***", "bad key ***"]
+
+
+def test_a_plugin_that_crashes_is_named_with_the_line() -> None:
+    class Crashing:
+        async def complete(self, call: Call, emit: Emit | None) -> Reply:
+            raise KeyError("x")
+
+    result = run_virtual(executor_of(plan_of(models=["small"]), Crashing()).run("main", Request.of("hello")))  # type: ignore[arg-type]
+    assert "`lab` broke: KeyError: 'x' (test_executor.py:" in (result.ended.message or "")

@@ -418,6 +418,10 @@ def test_retry_after_is_read_in_every_form(headers: dict[str, str], wait_s: floa
     assert retry_after_s(headers) == wait_s
 
 
+def test_a_date_beyond_every_calendar_is_no_time_to_wait() -> None:
+    assert retry_after_s({"retry-after": f"Sun, 06 Nov {'9' * 20} 08:49:37 GMT"}) is None
+
+
 async def test_quantities_of_the_language_are_sent_as_plain_json() -> None:
     async with up.running() as server:
         http = AioHttp()

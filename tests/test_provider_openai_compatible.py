@@ -1,5 +1,6 @@
 """Chat completions as they are and as they should not be: `openai_compatible` and `openai` against a real socket."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,8 +13,9 @@ from provider_calls import KEY, LentHost, ask, call, fault
 from upstream import TEXT, Upstream, chat, chunk
 
 from mmflow.options import Surroundings, build
-from mmflow.plugin import Function, Message, MissingSecret, OptionError, Provider, Timeouts, ToolCall, Usage
+from mmflow.plugin import CallError, Function, Message, MissingSecret, OptionError, Provider, Timeouts, ToolCall, Usage
 from mmflow.runtime.http import AioHttp
+from mmflow.runtime.target import target_of
 
 USAGE = Usage(input_tokens=12, cached_input_tokens=8, output_tokens=5, reasoning_tokens=4)
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -207,6 +209,22 @@ async def test_a_server_that_refuses_stream_options_is_asked_without_from_then_o
         reply = await ask(provider, call("no_stream_options"), streamed=True)
         assert (reply.text, reply.usage) == (TEXT, None)
     assert ["stream_options" in seen.body for seen in upstream.seen] == [True, False, False]
+
+
+async def test_calls_at_the_same_time_are_all_asked_again_without_stream_options(provider: Provider) -> None:
+    replies = await asyncio.gather(*(ask(provider, call("no_stream_options"), streamed=True) for _ in range(5)))
+    assert {reply.text for reply in replies} == {TEXT}
+
+
+@pytest.mark.parametrize(
+    "url", ["user:pa55word@host/v1", "http://:pa55word@/v1", "ftp://user:pa55word@host", "http://u:pa55word@host"]
+)
+def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ValueError, match="URL") as by_option:
+        OpenaiCompatibleOptions(url=url)
+    with pytest.raises(CallError) as by_http:
+        target_of(url)
+    assert "pa55" not in f"{by_option.value} {by_http.value.message}"
 
 
 async def test_a_server_that_does_not_stream_is_understood(provider: Provider, upstream: Upstream) -> None:

@@ -21,6 +21,11 @@ def lower(expr: nodes.Expr, scope: Scope, *, scores: bool = False) -> Test | Non
 
     With `scores`, it is about an answer (`accept = quality >= 0.85`), else about a request.
     """
+    with scope.nested(expr) as is_small:
+        return _lower(expr, scope, scores) if is_small else None
+
+
+def _lower(expr: nodes.Expr, scope: Scope, scores: bool) -> Test | None:
     expanded = scope.expand(expr)
     match expanded:
         case None:
@@ -71,19 +76,25 @@ def _refs(expr: nodes.Expr) -> Iterator[nodes.Ref]:
 
 def _bare(expr: nodes.Expr, scope: Scope, scores: bool) -> Test | None:
     """A condition without an operator: only the request's own yes-or-no fields."""
+    if isinstance(expr, nodes.Ref) and expr.name == "request":
+        scope.report(types.wrong_type("`request` is not a condition by itself", expr.span, f"conditions see {_FORMS}"))
+        return None
     if isinstance(expr, nodes.Ref) and (kind := _signal_kind(expr, scope)):
         example = {"classify": f"{expr.name} == LABEL", "scorer": f"{expr.name} >= 0.85"}[kind]
         scope.report(types.wrong_type(f"`{expr.name}` is not a condition by itself", expr.span, f"compare it: `{example}`"))
         return None
     match expr:
-        case nodes.Member(base=nodes.Ref(name="request")):
+        case (
+            nodes.Member(base=nodes.Ref(name="request")) | nodes.Invoke(function=nodes.Member(base=nodes.Ref(name="request")))
+        ) if not scores:
             field = request_field(expr, scope)
             if field is None:
                 return None
             if _REQUEST_FIELDS.get(field) is bool:
                 return RequestIs(field, "==", True)
-            help = f"compare it: `request.{field} == …`"
-            scope.report(types.wrong_type(f"`request.{field}` is not a condition by itself", expr.span, help))
+            written = expr.span.text[:40]
+            help = f"compare it: `{written} == …`"
+            scope.report(types.wrong_type(f"`{written}` is not a condition by itself", expr.span, help))
             return None
     return _no_signal(expr, scope, scores)
 
@@ -98,7 +109,7 @@ def _no_signal(expr: nodes.Expr, scope: Scope, scores: bool) -> None:
     """Report what a condition cannot see."""
     kind, what = ("scorer", "a scorer") if scores else ("classify", "a classifier or a field of the request")
     forms = "conditions see the scorers of this file" if scores else f"conditions see classifiers of this file and {_FORMS}"
-    if isinstance(expr, nodes.Ref) and expr.name not in scope.blocks:
+    if isinstance(expr, nodes.Ref) and expr.name not in scope.blocks and expr.name not in scope.lets:
         known = [*scope.of_kinds((kind,)), *(() if scores else ("request",))]
         scope.report(names.unknown_name(expr.name, expr.span, what, known, forms))
     else:
@@ -106,6 +117,11 @@ def _no_signal(expr: nodes.Expr, scope: Scope, scores: bool) -> None:
 
 
 def _compare(left: nodes.Expr, operator: str, right: nodes.Expr, whole: nodes.Expr, scope: Scope, scores: bool) -> Test | None:
+    if isinstance(left, nodes.Ref) and left.name in scope.lets:
+        value = scope.value(left)
+        if value is None:
+            return None
+        left = scope.linked(value) if isinstance(value, nodes.Ref | nodes.Member | nodes.Invoke) else left
     kind = _signal_kind(left, scope)
     if isinstance(left, nodes.Ref) and kind == "classify":
         scope.used.add(left.name)
@@ -122,7 +138,7 @@ def _compare(left: nodes.Expr, operator: str, right: nodes.Expr, whole: nodes.Ex
             return None
         return _score(left.name, operator, right, scope)
     match left:
-        case nodes.Member(base=nodes.Ref(name="request"), name="text"):
+        case nodes.Member(base=nodes.Ref(name="request"), name="text") if not scores:
             return _matches(operator, right, whole, scope)
         case (
             nodes.Member(base=nodes.Ref(name="request")) | nodes.Invoke(function=nodes.Member(base=nodes.Ref(name="request")))
@@ -184,7 +200,8 @@ def _label_list(classifier: str, right: nodes.Expr, visible: tuple[str, ...], sc
         return None
     chosen: set[str] = set()
     ok = True
-    for each in expanded.items:
+    for item in expanded.items:
+        each = scope.expand(item) or item
         if isinstance(each, nodes.Ref) and each.name in visible:
             chosen.add(each.name)
             continue
@@ -192,7 +209,8 @@ def _label_list(classifier: str, right: nodes.Expr, visible: tuple[str, ...], sc
         if isinstance(each, nodes.Ref):
             scope.report(labels.unknown_label(each.name, classifier, visible, each.span))
         else:
-            scope.report(types.wrong_type(f"`{classifier}` is compared with its labels", each.span))
+            help = f"write labels without quotes: `{classifier} in [{visible[0]}]`"
+            scope.report(types.wrong_type(f"`{classifier}` is compared with its labels", each.span, help))
     return chosen if ok else None
 
 
@@ -234,6 +252,12 @@ def request_field(expr: nodes.Expr, scope: Scope) -> str | None:
             function=nodes.Member(base=nodes.Ref(name="request"), name="meta"), arguments=(nodes.String(value=key),)
         ):
             return f"meta.{key}"
+        case nodes.Member(base=nodes.Ref(name="request"), name="meta"):
+            message = "`request.meta` needs the name of a field"
+            scope.report(types.wrong_type(message, expr.span, 'write `request.meta("team")`'))
+        case nodes.Member(base=nodes.Ref(name="request"), name="text"):
+            message = "`request.text` is only matched with a pattern, in a condition"
+            scope.report(types.wrong_type(message, expr.span, 'write `request.text matches "invoice"`'))
         case nodes.Member(base=nodes.Ref(name="request"), name=name, name_span=span):
             scope.report(types.unknown_field(name, "a request", span, [*_REQUEST_FIELDS, "meta", "text"]))
         case _:

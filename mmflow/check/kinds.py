@@ -82,14 +82,19 @@ class Target(Written):
 # ---- records ----------------------------------------------------------------------------------------------------------------
 
 
+def _positive(value: float) -> None:
+    if value <= 0:
+        raise ValueError("it must be above 0")
+
+
 @options
 class TimeoutFields:
     """Bounds of a call."""
 
-    connect: Duration | None = option(None, doc="until the connection stands")
-    first_token: Duration | None = option(None, doc="until the first piece of the answer")
-    idle: Duration | None = option(None, doc="between two pieces of the answer")
-    total: Duration | None = option(None, doc="until the whole answer")
+    connect: Duration | None = option(None, doc="until the connection stands", check=_positive)
+    first_token: Duration | None = option(None, doc="until the first piece of the answer", check=_positive)
+    idle: Duration | None = option(None, doc="between two pieces of the answer", check=_positive)
+    total: Duration | None = option(None, doc="until the whole answer", check=_positive)
 
 
 @options
@@ -124,16 +129,26 @@ class RetryFields:
     backoff: Duration = option(Duration(0.2), doc="the bound of the first pause; it doubles, and the pause is drawn below it")
 
 
+def _temperature(value: float) -> None:
+    if not 0 <= value <= 2:
+        raise ValueError("a temperature is from 0 to 2")
+
+
 @options
 class WithFields:
     """Limits of one use of a target. They narrow what holds, and never widen it."""
 
-    deadline: Duration | None = option(None, doc="time for this target")
-    max_output: Tokens | None = option(None, doc="tokens of its answer")
-    temperature: float | None = option(None, doc="the sampling temperature")
+    deadline: Duration | None = option(None, doc="time for this target", check=_positive)
+    max_output: Tokens | None = option(None, doc="tokens of its answer", check=_positive)
+    temperature: float | None = option(None, doc="the sampling temperature", check=_temperature)
 
 
 # ---- kinds ------------------------------------------------------------------------------------------------------------------
+
+
+def _bounds(value: TimeoutFields | Duration) -> None:
+    if isinstance(value, Duration):
+        _positive(value)
 
 
 @options
@@ -142,7 +157,9 @@ class ProviderFields:
 
     zone: Literal["own", "external"] = option("external", doc="whose machines it runs on")
     region: Name | None = option(None, doc="where its machines stand")
-    timeout: TimeoutFields | Duration | None = option(None, doc="bounds of a call; one duration bounds the whole of it")
+    timeout: TimeoutFields | Duration | None = option(
+        None, doc="bounds of a call; one duration bounds the whole of it", check=_bounds
+    )
     without_key: Literal["refuse", "simulate"] = option(
         "refuse", doc="what to do while its key is not set: refuse to call, or answer from `sim`, marked as simulated"
     )
@@ -151,9 +168,9 @@ class ProviderFields:
 Capability = Literal["tools", "images", "json", "json_schema", "reasoning", "streaming"]
 
 
-def _positive(value: float) -> None:
-    if value <= 0:
-        raise ValueError("it must be above 0")
+def _weight(value: float) -> None:
+    if value < 0:
+        raise ValueError("it must not be below 0")
 
 
 @options
@@ -169,9 +186,9 @@ class ModelFields:
     quality: Score | None = option(None, doc="how good its answers are, by your own measure")
     family: Name | None = option(None, doc="such as `llama`: what guards may ask for; from the catalogue where it is known")
     capabilities: tuple[Capability, ...] | None = option(None, doc="what it can do; from the catalogue where it is known")
-    weight: float = option(1.0, doc="its share under `pick = weighted`")
+    weight: float = option(1.0, doc="its share under `pick = weighted`", check=_weight)
     failures: Share | None = option(None, doc="how many calls fail; `sim` acts on it")
-    timeout: TimeoutFields | Duration | None = option(None, doc="bounds of a call, tighter than the provider's")
+    timeout: TimeoutFields | Duration | None = option(None, doc="bounds of a call, tighter than the provider's", check=_bounds)
 
 
 @options
@@ -247,8 +264,8 @@ class FlowFields:
     """An entry point."""
 
     deadline: Duration = option(Duration(60), doc="time for the whole request, whatever happens", check=_positive)
-    max_input: Tokens | None = option(None, doc="longer requests are rejected before any call")
-    max_output: Tokens | None = option(None, doc="tokens of an answer")
+    max_input: Tokens | None = option(None, doc="longer requests are rejected before any call", check=_positive)
+    max_output: Tokens | None = option(None, doc="tokens of an answer", check=_positive)
     max_cost: Money | None = option(None, doc="what one request may cost, rejected answers and judges included")
     guards: tuple[GuardName, ...] | None = option(None, doc="what must hold of every model that its requests reach")
 

@@ -19,6 +19,11 @@ _MOST = 64
 
 def lower_needs(expr: nodes.Expr, scope: Scope, holds: bool = True) -> Needs | None:
     """The alternatives under which an expression is `holds`; None where it has a mistake, which is then reported."""
+    with scope.nested(expr) as is_small:
+        return _lower(expr, scope, holds) if is_small else None
+
+
+def _lower(expr: nodes.Expr, scope: Scope, holds: bool) -> Needs | None:
     match scope.expand(expr):
         case None:
             return None
@@ -59,6 +64,10 @@ def _fact(field: str, operator: str, right: nodes.Expr, holds: bool, scope: Scop
         values = [_value(field, each, scope) for each in expanded.items]
     elif operator in ("==", "!=") and expanded is not None:
         values = [_value(field, expanded, scope)]
+    elif operator in ("in", "not in"):
+        help = f"write `target.{field} {operator} [{right.span.text[:40]}]`"
+        scope.report(types.wrong_type(f"`{operator}` needs a list", right.span, help))
+        return None
     else:
         scope.report(types.wrong_type(f"a fact of the callee is not compared by `{operator}`", right.span, _FORMS))
         return None

@@ -72,6 +72,9 @@ def guard_at_run_time(flow: Declaration) -> Diagnostic:
 def idle_guard(program: Program) -> Iterator[Diagnostic]:
     """`guard-empty`: a rule that no model of the file satisfies, so that whatever it is about is left without callees."""
     for guard in program.of_kind("guard"):
+        if not guard.rules and "when" not in guard.block.body.span.text:  # one that does not parse has been reported
+            message = f"guard `{guard.name}` has no `when`, so it guards nothing"
+            yield error("guard-empty", message, guard.block.header, help="write `when condition -> target.zone == own`")
         for rule in guard.rules:
             if not _can_be_met(program, rule):
                 message = f"guard `{guard.name}` leaves nothing to call: no model of this file is what it needs"

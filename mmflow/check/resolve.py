@@ -12,13 +12,14 @@ from mmflow.check.needs import lower_needs
 from mmflow.check.program import Arm, Declaration, OptionWord, Program, Rule
 from mmflow.check.scope import Scope
 from mmflow.check.values import attributes_of, constructed, fields, target, typed
-from mmflow.diagnostics import error, warning
+from mmflow.diagnostics import Note, error, warning
 from mmflow.options import Name, OptionError, Scalar, Secret, fields_of
 from mmflow.plugin import ClassifierWord, PickWord
 from mmflow.source import Span
 from mmflow.syntax import nodes
 from mmflow.units import Share
 
+_MOST_BASES = 50
 _RESERVED = ("request", "target", "spent")
 
 
@@ -95,8 +96,11 @@ def _enter_block(block: nodes.Block, prefix: str, scope: Scope, enter: Callable[
         scope.report(types.missing_field("name", f"a {block.kind}", block.header, "", f"write `{block.kind} NAME {{ … }}`"))
     elif block.name_span.text.startswith('"'):
         message = f"the name of a {block.kind} is a word, not a string"
-        scope.report(types.wrong_type(message, block.name_span, f"write `{block.kind} NAME {{ … }}`"))
-    elif enter(block.name, block.name_span):
+        name = block.name if block.name.isidentifier() else "NAME"
+        scope.report(types.wrong_type(message, block.name_span, f"write `{block.kind} {name} {{ … }}`"))
+        if name == "NAME":
+            return
+    if block.name is not None and enter(block.name, block.name_span):
         scope.blocks[prefix + block.name] = attrs.evolve(block, name=prefix + block.name)
 
 
@@ -123,7 +127,12 @@ def _merge(block: nodes.Block, scope: Scope) -> _Merged | None:
         return _Merged(own, block.using, arms)
     base_name = scope.full(block.like)
     base = scope.blocks.get(base_name)
-    if base is None or base.kind != block.kind:
+    if base is not None and base.kind != block.kind:
+        message = f"expected a {block.kind}, got the {base.kind} `{base_name}`"
+        notes = [Note(f"`{base_name}` is declared here", base.header)]
+        scope.report(types.wrong_type(message, block.like.span, "`like` copies from a block of the same kind", notes))
+        return None
+    if base is None:
         known = scope.of_kinds((block.kind,))
         scope.report(
             names.unknown_name(base_name, block.like.span, f"a {block.kind}", (each for each in known if each != block.name))
@@ -133,12 +142,25 @@ def _merge(block: nodes.Block, scope: Scope) -> _Merged | None:
         if block.name == min(circle, key=list(scope.blocks).index):
             scope.report(names.cycle([*circle, circle[0]], block.like.span, "`like`"))
         return None
+    if (bases := _bases(block, scope)) > _MOST_BASES + 1:
+        return None  # reported at the first
+    if bases > _MOST_BASES:
+        message = f"more than {_MOST_BASES} blocks are copied by `like`, one from the other"
+        scope.report(types.out_of_range(message, block.like.span, "copy from one that says more itself"))
+        return None
     scope.used.add(base_name)
     with scope.aside():
         merged = _merge(base, scope)
     if merged is None:
         return None
     return _Merged({**merged.attributes, **own}, block.using or merged.using, arms or merged.arms)
+
+
+def _bases(block: nodes.Block, scope: Scope) -> int:
+    count, at = 0, block
+    while at.like is not None and (base := scope.blocks.get(scope.full(at.like))) is not None:
+        count, at = count + 1, base
+    return count
 
 
 def _circle(block: nodes.Block, scope: Scope) -> list[str]:
@@ -233,6 +255,11 @@ def _classifier_holds(declaration: Declaration, scope: Scope) -> bool:
     """Report labels that a classifier does not declare, and an order that it does not have."""
     own: ClassifyFields = declaration.fields
     span = declaration.spans.get("unsure", declaration.block.header)
+    taken = {"up": ("up",), "none": ("none", "unsure")}.get(own.unsure, ())
+    if strange := [name for name in own.labels.names if name in taken]:
+        message = f"`{strange[0]}` is a label, and has a meaning of its own under `unsure = {own.unsure}`"
+        scope.report(error("reserved-word", message, declaration.spans["labels"], help="choose another label"))
+        return False
     if own.unsure == "up":
         if not own.labels.ordered:
             message = f"`unsure = up` needs an order, and the labels of `{declaration.name}` have none"

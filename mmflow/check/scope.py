@@ -13,11 +13,14 @@ import attrs
 from mmflow.check import names
 from mmflow.check.imports import Module
 from mmflow.check.kinds import Labels
+from mmflow.check.types import out_of_range
 from mmflow.diagnostics import Diagnostic
 from mmflow.plugin import Word
 from mmflow.source import Source, Span
 from mmflow.syntax import nodes
 from mmflow.vocabulary import Vocabulary, WordError, WordKind
+
+_DEEPEST, _MOST_PARTS, _GIVEN_UP = 100, 10_000, 10**9
 
 
 @attrs.define(eq=False)
@@ -37,6 +40,8 @@ class Scope:
     used: set[str] = attrs.field(factory=set)
     implicit_providers: dict[str, None] = attrs.field(factory=dict)
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
+    depth: int = 0
+    expanded: int = 0
     prefix: str = ""
     """That of the file whose block is resolved: only its names are suggested."""
     sources: dict[Source, Module] = attrs.field(init=False)
@@ -164,6 +169,24 @@ class Scope:
         return attrs.evolve(diagnostic, message=written(diagnostic.message), notes=notes, help=help)
 
     # ---- values and words -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def nested(self, expr: nodes.Expr) -> Iterator[bool]:
+        """Around each part of a condition: whether it is still of a size to go on with; that it is not is reported once.
+
+        Lets that name each other twice would make a condition of any size out of a few lines.
+        """
+        self.expanded = self.expanded + 1 if self.depth else 0
+        self.depth += 1
+        try:
+            is_small = self.depth <= _DEEPEST and self.expanded <= _MOST_PARTS
+            if not is_small and self.expanded < _GIVEN_UP:
+                self.expanded = _GIVEN_UP
+                message = f"this has more than {_MOST_PARTS} parts, or is more than {_DEEPEST} deep"
+                self.report(out_of_range(message, expr.span, "write a smaller one"))
+            yield is_small
+        finally:
+            self.depth -= 1
 
     def value(self, expr: nodes.Expr) -> nodes.Expr | None:
         """The expression that a chain of lets stands for; None (reported) where the chain is a circle."""

@@ -24,8 +24,8 @@ def unknown_field(field: str, owner: str, span: Span, known: Iterable[str], kind
         message = f"`{field}` belongs to the language, but this version of mmflow does not enforce it yet"
         return error("unknown-field", message, span, help="remove it: what it says would not hold")
     near = did_you_mean(field, names)
-    listed = ", ".join(f"`{name}`" for name in names) or "none"
-    help = f"did you mean `{near}`?" if near else f"fields are {listed}"
+    listed = ", ".join(f"`{name}`" for name in names)
+    help = f"did you mean `{near}`?" if near else f"fields are {listed}" if listed else "it has no fields: remove it"
     return error("unknown-field", f"{owner} has no field `{field}`", span, help=help)
 
 

@@ -8,10 +8,10 @@ import attrs
 
 from mmflow.check import names, types
 from mmflow.check.conditions import lower, request_field, text_of
-from mmflow.check.due import due, refuse
+from mmflow.check.due import QUANTITY_TYPES, due, refuse
 from mmflow.check.kinds import Condition, ErrorName, Labels, PickName, Reading, RequestField, Target, WithFields
 from mmflow.check.scope import Scope, path_of
-from mmflow.diagnostics import Note
+from mmflow.diagnostics import Note, did_you_mean
 from mmflow.options import (
     Either,
     Field,
@@ -37,7 +37,7 @@ from mmflow.patterns import PatternError, compile_pattern
 from mmflow.plugin import ErrorClass
 from mmflow.source import Span
 from mmflow.syntax import nodes
-from mmflow.units import Score, Share, StatusClass, UnitError, coerce, parse_quantity
+from mmflow.units import Score, Share, Tokens, UnitError, coerce, parse_quantity
 
 
 def typed(expr: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
@@ -129,6 +129,9 @@ def _quantity(expr: nodes.Expr, wanted: type, scope: Scope) -> Any:
         if type(value) in (int, float) and wanted is Score and not 0 <= value <= 1:  # type: ignore[operator]  # numbers only
             scope.report(types.out_of_range(f"a score is from 0 to 1, not `{expr.text}`", expr.span))
             return None
+        if type(value) in (int, float) and wanted is Tokens and value < 0:  # type: ignore[operator]  # numbers only
+            scope.report(types.out_of_range(f"`{expr.text}` is negative", expr.span))
+            return None
         result = coerce(value, wanted)
     except UnitError as problem:
         code = types.out_of_range if problem.message.endswith("is negative") else types.wrong_type
@@ -152,7 +155,8 @@ def _secret(expr: nodes.Expr, scope: Scope) -> Secret | None:
     if isinstance(expr, nodes.String | nodes.Text):
         scope.report(types.secret_in_file(expr.span, "PROVIDER_API_KEY"))
         return None
-    return refuse(expr, Scalar(Secret), scope)
+    names_variable = isinstance(expr, nodes.Ref) and "." not in expr.name
+    return refuse(expr, Scalar(Secret), scope, f'write `secret("{expr.span.text}")`' if names_variable else None)
 
 
 def _called_with_string(expr: nodes.Expr, function: str) -> str | None:
@@ -257,7 +261,8 @@ def _either(expr: nodes.Expr, types_: tuple[FieldType, ...], scope: Scope) -> An
             value = typed(expr, each, scope)
         if value is not None and not found:
             return value
-        if isinstance(expr, nodes.Record) and isinstance(each, RecordOf | MapOf):
+        is_quantity = isinstance(expr, nodes.Quantity) and isinstance(each, Scalar) and each.type in QUANTITY_TYPES
+        if is_quantity or (isinstance(expr, nodes.Record) and isinstance(each, RecordOf | MapOf)):
             scope.diagnostics.extend(found)
             return None
     return refuse(expr, Either(types_), scope)
@@ -303,8 +308,9 @@ def fields(
             ok = False
         else:
             values[name] = value
+    meant = {did_you_mean(name, by_name) for name in attributes if name not in by_name}
     for name, field in by_name.items():
-        if field.required and name not in attributes:
+        if field.required and name not in attributes and name not in meant:
             scope.report(types.missing_field(name, owner, span, field.doc))
             ok = False
     return values if ok else None
@@ -367,7 +373,7 @@ def _reading(expr: nodes.Expr, scope: Scope) -> Reading | None:
         case nodes.Ref(name="all_user" | "all" as turns):
             return Reading(turns, 0)
         case nodes.Invoke(function=nodes.Ref(name="last_user"), arguments=(nodes.Quantity(text=text) as count,)):
-            if text.isdigit() and 1 <= int(text) <= 100:
+            if text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= 100:
                 return Reading("last_user", int(text))
             scope.report(types.out_of_range("1 to 100 turns can be read", count.span))
             return None
@@ -383,13 +389,16 @@ def _error_name(expr: nodes.Expr, scope: Scope) -> ErrorName | None:
             return None
         case nodes.Quantity(text=text) | nodes.Ref(name=text) if text in known:
             return ErrorName(text)
-        case nodes.Quantity(text=text) if text.isdigit() and 400 <= int(text) < 600:
+        case nodes.Quantity(text=text) if text.isdecimal() and len(text) == 3 and 400 <= int(text) < 600:
             return refuse(expr, Scalar(ErrorName), scope, f"errors are caught by class: write `{text[0]}xx`")
-        case nodes.Quantity() | nodes.Ref():
+        case nodes.Quantity(text=text) | nodes.Ref(name=text):
             classes = ", ".join(f"`{each}`" for each in known if each not in ("budget", "blocked"))
-            return refuse(expr, Scalar(ErrorName), scope, f"classes are {classes}")
+            near = did_you_mean(text, known)
+            help = f"did you mean `{near}`?" if near and not text.isdecimal() else f"classes are {classes}"
+            return refuse(expr, Scalar(ErrorName), scope, help)
         case _:
-            return refuse(expr, Scalar(StatusClass), scope)
+            is_known = isinstance(expr, nodes.String) and expr.value in known
+            return refuse(expr, Scalar(ErrorName), scope, f"write `{expr.span.text[1:-1]}` without quotes" if is_known else None)
 
 
 def _pick_name(expr: nodes.Expr, scope: Scope) -> PickName | None:
@@ -403,8 +412,12 @@ def _pick_name(expr: nodes.Expr, scope: Scope) -> PickName | None:
 def target(expr: nodes.Expr, scope: Scope) -> Target | None:
     """A target, with the settings of `with`; None (reported) where it is none."""
     match expr:
+        case nodes.With(target=nodes.With(span=inner), settings=settings):
+            scope.report(names.duplicate_name("with", settings.span, inner, "given"))
+            return None
         case nodes.With(target=inner, settings=settings):
-            found = target(inner, scope)
+            with scope.nested(expr) as is_small:
+                found = target(inner, scope) if is_small else None
             narrowed: WithFields | None = record(settings, WithFields, "`with`", scope)
             if found is None or narrowed is None:
                 return None
@@ -413,7 +426,11 @@ def target(expr: nodes.Expr, scope: Scope) -> Target | None:
                 return None
             return Target(found.name, narrowed)
         case nodes.Ref() | nodes.Member() if (expanded := scope.value(expr)) is not expr:
-            return target(expanded, scope) if expanded is not None else None
+            if expanded is None:
+                return None
+            named = scope.qualified(expr)
+            is_let = isinstance(named, nodes.Ref) and scope.full(named) in scope.lets
+            return _through_let(expr, expanded, Scalar(Target), scope) if is_let else target(expanded, scope)
         case nodes.Ref():
             name = _declared(expr, TargetName.kinds, "a target", scope)
             return Target(name) if name is not None else None

@@ -12,6 +12,7 @@ from mmflow.wording import clause
 MAX_WORKFLOW_BYTES = 1_000_000
 MAX_PLAN_BYTES = 32_000_000
 MAX_INPUT_BYTES = 32_000_000
+WORKFLOWS_SHOWN = 5
 
 
 def read_source(file: str) -> Source:
@@ -63,7 +64,7 @@ def read_bytes(file: str, limit: int, noun: str) -> bytes:
             with open(file, "rb") as stream:
                 data = stream.read(limit + 1)
     except FileNotFoundError as error:
-        raise WrongUse(f"there is no file `{file}`", _near(Path(file))) from error
+        raise WrongUse(f"there is no file `{file}`", _near(Path(file)) or _instead(file, noun)) from error
     except IsADirectoryError as error:
         raise WrongUse(f"`{file}` is a folder", f"name {noun} in it" + _such_as(Path(file), noun)) from error
     except OSError as error:
@@ -72,20 +73,35 @@ def read_bytes(file: str, limit: int, noun: str) -> bytes:
         raise WrongUse(f"`{file}` is not a file name: {error}") from error
     if len(data) > limit:
         name = "standard input" if file == "-" else f"`{file}`"
-        raise WrongUse(f"{name} is too large: {noun} has at most {limit // 1_000_000} MB")
+        help = "split it, and bring the parts together with `import`" if noun == "a workflow file" else "make it shorter"
+        raise WrongUse(f"{name} is too large: {noun} has at most {limit // 1_000_000} MB", help)
     return data
 
 
 def _near(file: Path) -> str | None:
     """The file of the same folder that was probably meant."""
     try:
-        names = [each.name for each in file.parent.iterdir()]
+        names = sorted(each.name for each in file.parent.iterdir())
     except OSError:
         return f"there is no folder `{file.parent}` either" if not file.parent.exists() else None
     if file.name + ".mmf" in names:
         return f"did you mean `{file}.mmf`?"
-    near = did_you_mean(file.name, names)
+    # An ending that two names share says nothing of how near they are.
+    alike = {Path(name).stem: name for name in names if Path(name).suffix == file.suffix}
+    others = [name for name in names if Path(name).suffix != file.suffix]
+    near = alike.get(did_you_mean(file.stem, alike) or "") or did_you_mean(file.name, others)
     return f"did you mean `{file.parent / near}`?" if near else None
+
+
+def _instead(file: str, noun: str) -> str:
+    """What to do where nothing in the folder is like the file that was named."""
+    if noun == "an input":
+        return f"to send a text that starts with `@`, write `@@{file}`"
+    if noun == "a saved plan":
+        return "save one with `mmflow plan --json FILE`"
+    names = sorted(each.name for each in Path(file).parent.glob("*.mmf"))
+    shown = ", ".join(f"`{name}`" for name in names[:WORKFLOWS_SHOWN]) + (", …" if len(names) > WORKFLOWS_SHOWN else "")
+    return f"workflows in that folder: {shown}" if names else "`mmflow init` writes a first workflow"
 
 
 def _such_as(folder: Path, noun: str) -> str:

@@ -14,6 +14,8 @@ def explained(error: click.UsageError) -> tuple[str, str]:
         case click.NoSuchOption():
             dash = "write `--` before a text that starts with `-`"
             near = f"did you mean `{error.possibilities[0]}`?" if error.possibilities else help
+            if error.ctx and error.ctx.parent and error.option_name in _flags(error.ctx.find_root().command):
+                near = f"`{error.option_name}` stands before the command: `mmflow {error.option_name} … {error.ctx.info_name} …`"
             return f"`{command}` has no flag `{error.option_name}`", near if error.option_name.startswith("--") else dash
         case click.exceptions.NoSuchCommand():
             near = f"did you mean `{error.possibilities[0]}`?" if error.possibilities else "`mmflow --help` lists the commands"
@@ -25,8 +27,18 @@ def explained(error: click.UsageError) -> tuple[str, str]:
             if isinstance(param.type, click.types.BoolParamType):
                 message = f"{message.partition(' is not')[0]} is neither true nor false"
             return f"{_source(param, error.ctx) or _name(param)}: {message}", help
+        case _ if "extra argument" in error.message and error.ctx and _takes_text(error.ctx.command):
+            return clause(error.message), "put a text of several words in quotes"
         case _:
             return clause(error.format_message()), help
+
+
+def _flags(command: click.Command) -> list[str]:
+    return [name for each in command.params if isinstance(each, click.Option) for name in each.opts]
+
+
+def _takes_text(command: click.Command) -> bool:
+    return any(each.name == "input" for each in command.params)
 
 
 def _name(param: click.Parameter) -> str:

@@ -95,6 +95,12 @@ def alarms_here(known: Alarms | None) -> Alarms:
     return known if known is not None and known.loop is loop else Alarms(loop)
 
 
+def is_cancelled() -> bool:
+    """Whether somebody wants the current task to end. A `CancelledError` without that is a fault of what was awaited."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 class Timeout(Alarm):
     """What `asyncio.timeout_at` gives, by an alarm: `with` it, the task is cancelled at an instant, and `TimeoutError` is raised.
 

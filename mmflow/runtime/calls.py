@@ -1,5 +1,6 @@
 """The calls of one request: every model that is asked, for whatever purpose, is asked through `Calls.call`."""
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from math import inf
 from random import Random
@@ -8,8 +9,8 @@ import attrs
 from msgspec.structs import replace
 
 from mmflow.plan import Flow, Plan
-from mmflow.plugin import Call, CallError, Emit, Model, Provider, Purpose, Reply, Request, Timeouts, Usage
-from mmflow.runtime.alarms import Alarms, Timeout
+from mmflow.plugin import Call, CallError, Emit, Model, Provider, Purpose, Reply, Request, Timeouts, ToolCall, Usage
+from mmflow.runtime.alarms import Alarms, Timeout, is_cancelled
 from mmflow.runtime.cost import Purse, cost_microusd, input_tokens, input_tokens_at_most, output_tokens, usable
 from mmflow.runtime.deadline import Bounds, least
 from mmflow.runtime.events import CallEnded, CallOutcome, CallStarted
@@ -18,7 +19,7 @@ from mmflow.runtime.record import Record
 from mmflow.runtime.stream import Pieces, StreamBroken
 from mmflow.units import Duration, text_of
 
-CHARGED = frozenset({"timeout", "5xx", "connect", "protocol", "invalid_output"})
+CHARGED = frozenset({"timeout", "5xx", "connect", "protocol", "invalid_output", "content_filter"})
 """Failures after dispatch for which a provider may still send a bill; the others are refusals."""
 
 
@@ -145,17 +146,19 @@ class Calls:
         try:
             with timer:
                 reply = await provider.complete(call, pieces)
-        except Exception as error:
+        except (Exception, SystemExit, CancelledError) as error:
             # A plugin may raise anything: its user gets an error of the language.
             if pieces is not None and pieces.caller_error is not None:
                 raise pieces.caller_error from None
+            if isinstance(error, CancelledError) and (is_cancelled() or (pieces is not None and pieces.caller_left)):
+                raise
             if timer.expired:
                 is_own = own_s is not None and own_ends_at < bounds.ends_at
                 within = f"its time-out of {_text(own_s or 0)}" if is_own else f"the deadline of {_text(bounds.deadline_s)}"
                 raise CallError("timeout", f"`{name}` did not answer within {within}", dispatched="maybe") from None
             if isinstance(error, CallError):
                 raise plugins.masked_error(error) from None
-            raise plugins.broke(self._word_of(call), f"broke: {plugins.reason(error)}") from error
+            raise plugins.crashed(self._word_of(call), error) from error
         finally:
             self._shared.in_flight[name] -= 1
             if pieces is not None:
@@ -164,7 +167,9 @@ class Calls:
             raise pieces.caller_error
         if not (isinstance(reply, Reply) and isinstance(reply.text, str)):
             raise plugins.broke(self._word_of(call), f"answered with {type(reply).__name__}, not with a Reply that has a text")
-        return reply
+        if not (isinstance(reply.tool_calls, tuple) and all(isinstance(each, ToolCall) for each in reply.tool_calls)):
+            raise plugins.broke(self._word_of(call), "answered with `tool_calls` that are not a tuple of ToolCall")
+        return plugins.masked_reply(reply)
 
     def _word_of(self, call: Call) -> str:
         return self._shared.plan.providers[call.model.provider].word

@@ -358,7 +358,7 @@ class _Run:
             order = list(dict.fromkeys(members[each.model.name] for each in pick(candidates, self._shared.random)))
         except Exception as error:
             # A strategy is a plugin, which may raise anything.
-            raise plugins.broke(step.pick, f"broke: {plugins.reason(error)}", dispatched="no") from error
+            raise plugins.crashed(step.pick, error, dispatched="no") from error
         if not order:
             raise plugins.broke(step.pick, f"left no member of `{step.name}`", dispatched="no")
         self._write(Ordered(at_s=self._now(), path=here.path, pick=step.pick, models=tuple(order)))

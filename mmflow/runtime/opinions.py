@@ -1,9 +1,10 @@
 """What classifiers and scorers say of a request and its answers. Whatever goes wrong with one means that it is unsure."""
 
+from asyncio import CancelledError
 from collections.abc import Sequence
 
 from mmflow.plugin import OPINION_OUTPUT_TOKENS, Ask, CallError, Message, ModelName, Purpose, Reply, Request
-from mmflow.runtime.alarms import Timeout
+from mmflow.runtime.alarms import Timeout, is_cancelled
 from mmflow.runtime.calls import Calls, Shared, WouldAsk
 from mmflow.runtime.deadline import Bounds
 from mmflow.runtime.events import Scored, SignalRead
@@ -34,7 +35,9 @@ class Opinions:
             signal = signal_of(declared, guess)
         except WouldAsk as error:
             signal = unsure(declared, str(error))
-        except Exception as error:  # noqa: BLE001 - the contract: any exception of a classifier means unsure
+        except (Exception, SystemExit, CancelledError) as error:  # the contract: any exception of a classifier means unsure
+            if isinstance(error, CancelledError) and is_cancelled():
+                raise
             signal = unsure(declared, "timed out" if timer.expired else f"failed: {self._shared.plugins.reason(error)}")
         read = SignalRead(
             at_s=self._record.now(),
@@ -62,7 +65,9 @@ class Opinions:
                 score = float(found)
             else:
                 message = f"answered {found!r:.40}, which is not a score from 0 to 1"
-        except Exception as error:  # noqa: BLE001 - the contract: any exception of a scorer means that there is no score
+        except (Exception, SystemExit, CancelledError) as error:  # the contract: any exception of a scorer means no score
+            if isinstance(error, CancelledError) and is_cancelled():
+                raise
             message = "timed out" if timer.expired else f"failed: {self._shared.plugins.reason(error)}"
         self._record.write(Scored(at_s=self._record.now(), path=path, scorer=name, score=score, message=message))
         return score

@@ -7,18 +7,24 @@ from pathlib import Path
 from random import Random
 from typing import Literal, TypeVar
 
+from msgspec.structs import replace
+
 from mmflow.options import MissingSecret, OptionError, Secret, Surroundings, build
 from mmflow.plan import Plan
 from mmflow.plan import Provider as PlannedProvider
 from mmflow.plugin import (
+    Call,
     CallError,
     Classifier,
     ClassifierWord,
+    Emit,
     Http,
     Pick,
     PickWord,
     Provider,
+    ProviderName,
     ProviderWord,
+    Reply,
     Scorer,
     ScorerWord,
 )
@@ -34,7 +40,7 @@ LONGEST_REASON = 300
 
 
 class Plugins:
-    """Makes what the plan names, and is the `Host` of every plugin that it makes.
+    """Makes what the plan names, and is the `Host` of classifiers and scorers; providers get one that masks the others.
 
     Whatever goes wrong is a `CallError` that was not dispatched: `auth` for a missing key, `protocol` for the rest.
     `providers` stand in for those of the plan, by name.
@@ -104,7 +110,7 @@ class Plugins:
                     raise
                 word = self._find("provider", "sim", ProviderWord)
                 options = self._options(word.options, {})
-            return word.make(options, self)
+            return word.make(options, _Lent(self, declared.name))
 
     def classifier(self, name: str) -> Classifier:
         """A declared classifier."""
@@ -143,22 +149,37 @@ class Plugins:
         return CallError("protocol", f"the plugin `{word}` {how}", dispatched=dispatched, help=_ASK_AUTHOR)
 
     def masked_error(self, error: CallError) -> CallError:
-        """The error with its texts masked."""
-        if not self._secrets:
-            return error
+        """The error with its texts masked, and without what is not of its type: a plugin need not have been type-checked."""
         return CallError(
             error.error_class,
-            self.masked(error.message),
-            status=error.status,
-            retry_after_s=error.retry_after_s,
+            self.masked(_said(error.message)),
+            status=error.status if isinstance(error.status, int) else None,
+            retry_after_s=error.retry_after_s if isinstance(error.retry_after_s, int | float) else None,
             dispatched=error.dispatched,
-            help=error.help and self.masked(error.help),
+            help=self.masked(_said(error.help)) if error.help else None,
         )
 
-    def reason(self, error: Exception) -> str:
+    def masked_reply(self, reply: Reply) -> Reply:
+        """The reply with what the provider says of itself masked: a server may send a key back as its request's id."""
+        if not self._secrets:
+            return reply
+        model, id_ = (each and self.masked(_said(each)) for each in (reply.served_model, reply.request_id))
+        if (model, id_) == (reply.served_model, reply.request_id):
+            return reply
+        return replace(reply, served_model=model, request_id=id_)
+
+    def reason(self, error: BaseException) -> str:
         """An exception in a few words, masked."""
-        said = error.message if isinstance(error, CallError) else f"{type(error).__name__}: {error}".removesuffix(": ")
-        return self.masked(" ".join(said.split()))[:LONGEST_REASON]
+        said = _said(error.message) if isinstance(error, CallError) else f"{type(error).__name__}: {_said(error)}"
+        return self.masked(" ".join(said.removesuffix(": ").split()))[:LONGEST_REASON]
+
+    def crashed(self, word: str, error: BaseException, *, dispatched: Literal["no", "maybe"] = "maybe") -> CallError:
+        """The error of a plugin that raised what is not a `CallError`, with the line that did, for its author."""
+        at = error.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        where = f" ({Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno})" if at is not None else ""
+        return self.broke(word, f"broke: {self.reason(error)}{where}", dispatched=dispatched)
 
     def _find(self, kind: WordKind, path: str, type_: type[_WordT]) -> _WordT:
         try:
@@ -193,11 +214,53 @@ class Plugins:
             raise _unusable(f"the plugin `{word}` cannot make {what}: {self.reason(error)}", _ASK_AUTHOR) from error
 
 
+class _Lent:
+    """The host of one provider: what it learns from another one is masked, since it may keep it."""
+
+    def __init__(self, plugins: Plugins, own: str) -> None:
+        self._plugins = plugins
+        self._own = own
+
+    @property
+    def http(self) -> Http:
+        return self._plugins.http
+
+    @property
+    def random(self) -> Random:
+        return self._plugins.random
+
+    def provider(self, name: ProviderName) -> Provider:
+        made = self._plugins.provider(name)
+        return made if name == self._own else _Masked(made, self._plugins)
+
+
+class _Masked:
+    """A provider whose errors and replies hold no secret that a plugin was given."""
+
+    def __init__(self, provider: Provider, plugins: Plugins) -> None:
+        self._provider = provider
+        self._plugins = plugins
+
+    async def complete(self, call: Call, emit: Emit | None) -> Reply:
+        try:
+            return self._plugins.masked_reply(await self._provider.complete(call, emit))
+        except CallError as error:
+            raise self._plugins.masked_error(error) from None
+
+
 _ASK_AUTHOR = "report it to the author of the plugin (`mmflow plugins` says whose it is)"
 
 
 def _unusable(message: str, help: str | None = None) -> CallError:
     return CallError("protocol", message, dispatched="no", help=help)
+
+
+def _said(what: object) -> str:
+    """What a plugin says, as text: its own `__str__` may break too."""
+    try:
+        return str(what)
+    except Exception:  # noqa: BLE001 - a plugin's class may raise anything
+        return ""
 
 
 def _secrets_in(value: object) -> Iterator[str]:

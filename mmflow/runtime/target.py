@@ -18,7 +18,8 @@ def target_of(text: str) -> tuple[URL, URL | None]:
         url = URL()
     if url.scheme not in ("http", "https") or not url.raw_host:
         help_ = "write `http://` or `https://` and a host"
-        raise CallError("connect", f"`{text}` is not the URL of a server", dispatched="no", help=help_)
+        shown = "what is given" if "@" in text else f"`{text}`"  # a password may stand before an `@`
+        raise CallError("connect", f"{shown} is not the URL of a server", dispatched="no", help=help_)
     if url.user is not None or url.password is not None:
         raise CallError("connect", "a URL with a password in it is refused", dispatched="no", help="declare the `key` instead")
     return url, _proxy(url, url.raw_host)

@@ -99,14 +99,15 @@ class ChatCompletions:
         # A bound on the first token, or on silence, can be held only where tokens are seen.
         if emit is None and call.timeouts.first_token_s is None and call.timeouts.idle_s is None:
             return await self._whole(call)
+        asks_usage = self._usage_in_streams
         try:
-            return await self._streamed(call, emit)
+            return await self._streamed(call, emit, asks_usage=asks_usage)
         except CallError as error:
             # Some servers refuse to report usage in a stream. Nothing was run, so the call is sent again without.
-            if not self._usage_in_streams or error.status not in (400, 422) or "stream_options" not in error.message:
+            if not asks_usage or error.status not in (400, 422) or "stream_options" not in error.message:
                 raise
             self._usage_in_streams = False
-            return await self._streamed(call, emit)
+            return await self._streamed(call, emit, asks_usage=False)
 
     async def _whole(self, call: Call) -> Reply:
         reply = await self._http.post(self._url, self._body(call), self._headers, call.timeouts)
@@ -114,8 +115,8 @@ class ChatCompletions:
             raise error_of(reply, self._secrets)
         return self._answer(reply.body, reply.headers)
 
-    async def _streamed(self, call: Call, emit: Emit | None) -> Reply:
-        body = self._body(call, is_streamed=True)
+    async def _streamed(self, call: Call, emit: Emit | None, *, asks_usage: bool) -> Reply:
+        body = self._body(call, is_streamed=True, asks_usage=asks_usage)
         async with self._http.stream(self._url, body, self._headers, call.timeouts) as stream:
             if not 200 <= stream.status < 300:
                 raise await refused(stream, self._secrets)
@@ -146,7 +147,7 @@ class ChatCompletions:
         gathered.done = True
         return gathered.reply()
 
-    def _body(self, call: Call, *, is_streamed: bool = False) -> "_Body":
+    def _body(self, call: Call, *, is_streamed: bool = False, asks_usage: bool = False) -> "_Body":
         request, limit = call.request, call.max_output_tokens or call.request.max_output_tokens
         is_new = self._limit_field == "max_completion_tokens"
         return _Body(
@@ -162,7 +163,7 @@ class ChatCompletions:
             tool_choice=request.tool_choice,
             response_format=request.response_format,
             stream=is_streamed,
-            stream_options=_WITH_USAGE if is_streamed and self._usage_in_streams else None,
+            stream_options=_WITH_USAGE if asks_usage else None,
         )
 
     def _message(self, message: Message) -> object:

@@ -40,7 +40,8 @@ def server_url(url: str) -> None:
     """A check for an option: an `http` or `https` URL without a password in it."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"`{url}` is not the URL of a server; write `http://` or `https://` and a host")
+        shown = "what is given" if "@" in url else f"`{url}`"  # a password may stand before an `@`
+        raise ValueError(f"{shown} is not the URL of a server; write `http://` or `https://` and a host")
     if parts.username or parts.password:
         raise ValueError("a URL with a password in it is refused; declare the `key` instead")
 
