@@ -293,3 +293,9 @@ def test_what_does_not_parse_is_not_said_to_lack() -> None:
 @pytest.mark.parametrize("never", ["false or false", "not true", "not (true or request.has_tools)", "false and false"])
 def test_a_condition_that_reads_nothing_is_decided(never: str) -> None:
     assert codes(_when(never).replace("else ->", "when request.has_tools -> cheap, else ->")) == ["unreachable-arm"]
+
+
+def test_a_block_of_an_unknown_kind_is_told_once_and_not_where_it_is_used() -> None:
+    assert codes(MODELS + "experiment trial { else -> cheap }\nflow f { when request.has_tools -> trial, else -> strong }") == [
+        "unknown-kind"
+    ]

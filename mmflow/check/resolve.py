@@ -91,6 +91,7 @@ def _enter_block(block: nodes.Block, prefix: str, scope: Scope, enter: Callable[
         scope.report(names.unknown_kind(block.kind, block.kind_span))
         if block.name and block.name_span.text[:1] != '"':
             enter(block.name, block.name_span)
+            scope.strangers.add(prefix + block.name)
         return
     if block.name is None:
         scope.report(types.missing_field("name", f"a {block.kind}", block.header, "", f"write `{block.kind} NAME {{ … }}`"))

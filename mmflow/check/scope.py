@@ -38,6 +38,8 @@ class Scope:
     labels: dict[str, Labels | None] = attrs.field(factory=dict)
     unsure_none: set[str] = attrs.field(factory=set)
     used: set[str] = attrs.field(factory=set)
+    strangers: set[str] = attrs.field(factory=set)
+    """Names of blocks of an unknown kind, which is reported there and not again at each use."""
     implicit_providers: dict[str, None] = attrs.field(factory=dict)
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
     depth: int = 0
@@ -248,6 +250,3 @@ def path_of(expr: nodes.Expr) -> nodes.Path | None:
     if not isinstance(at, nodes.Ref):
         return None
     return nodes.Path((at.name, *reversed(parts)), expr.span)
-
-
-Params = Mapping[str, str]

@@ -195,6 +195,8 @@ def _declared(expr: nodes.Ref, kinds: tuple[str, ...], what: str, scope: Scope) 
     """What a name that is declared as one of these kinds is called in the program; None (reported) where it is not."""
     name = scope.full(expr)
     block = scope.blocks.get(name)
+    if name in scope.strangers:
+        return None
     if block is None:
         help = f"write `{expr.name}.NAME`: `{expr.name}` is an import" if expr.name in scope.module(expr.span).imports else None
         scope.report(names.unknown_name(name, expr.span, what, () if help else scope.of_kinds(kinds), help))
