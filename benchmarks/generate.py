@@ -10,12 +10,18 @@ provider own using openai_compatible {
   url = "http://llm.internal:8000/v1"
   zone = own
   region = eu
-  timeout = { connect = 500ms, first_token = 5s, total = 30s }
+  timeout = { connect = 500ms, first_token = 2s, total = 6s }
 }
 
 provider hosted using openai_compatible {
   url = "https://llm.example.com/v1"
   key = secret("HOSTED_API_KEY")
+}
+
+## Where requests go while it is down.
+provider spare_host using openai_compatible {
+  url = "https://spare.example.com/v1"
+  key = secret("SPARE_API_KEY")
 }
 """
 
@@ -45,6 +51,8 @@ model large_{n} like medium_{n} {{
   quality = 0.93
 }}
 
+model spare_{n} like large_{n} {{ provider = spare_host }}
+
 tier fast_{n} {{
   models = [small_{n}, medium_{n}]
   pick = cheapest
@@ -69,10 +77,11 @@ scorer length_{n} using length {{ min = {min} }}
 cascade answer_{n} {{
   steps = [fast_{n}, medium_{n}, large_{n}]
   accept = length_{n} >= 0.5
+  allow = [late_first_token("answers are read by programs")]
 }}
 
 fallback code_{n} {{
-  try = [large_{n}, medium_{n}]
+  try = [large_{n}, spare_{n}]
   on = [429, 5xx, timeout]
   retry = {{ times = 1, backoff = 200ms }}
 }}

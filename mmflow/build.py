@@ -3,19 +3,22 @@
 import errno
 import os
 from collections.abc import Mapping
+from datetime import date
 
 import attrs
 
+from mmflow.check import Exists as Exists
 from mmflow.check import ParamError as ParamError
 from mmflow.check import Reader as Reader
 from mmflow.check import check
+from mmflow.check.promises import promises
 from mmflow.compile import compile
 from mmflow.diagnostics import Diagnostic, sort
 from mmflow.plan import Plan
 from mmflow.source import Source
 from mmflow.syntax import nodes
 from mmflow.syntax.parse import Parsed, parse
-from mmflow.vocabulary import Vocabulary
+from mmflow.vocabulary import Installed, Vocabulary
 
 MAX_IMPORT_BYTES = 1_000_000
 
@@ -39,6 +42,13 @@ class Disk:
             self._sources[real] = Source.from_bytes(path, data)
         return self._sources[real]
 
+    def exists(self, path: str) -> bool:
+        """Whether there is a file, or a folder, at a path."""
+        try:
+            return os.path.exists(path)
+        except ValueError:  # a name that no file can have
+            return False
+
 
 @attrs.frozen
 class Build:
@@ -46,20 +56,33 @@ class Build:
 
     plan: Plan | None
     diagnostics: tuple[Diagnostic, ...]
+    plugins: tuple[Installed, ...] = ()
+    """The installed plugins whose words the file uses."""
 
 
-def build(source: Source, vocabulary: Vocabulary, params: Mapping[str, str] | None = None, read: Reader | None = None) -> Build:
+def build(
+    source: Source,
+    vocabulary: Vocabulary,
+    params: Mapping[str, str] | None = None,
+    read: Reader | None = None,
+    today: date | None = None,
+    exists: Exists | None = None,
+) -> Build:
     """Parse, check and compile. Raises `ParamError` for a parameter that cannot be set.
 
-    `read` gives the files that are imported, by their paths beside that of the source; without it they are read from the disk.
+    `read` gives the files that are imported, by their paths beside that of the source; without it they are read from the disk,
+    where the other files that it names are looked for, too: with `read`, `exists` does that. `today` is the day by which models
+    and prices are old.
     """
     parsed = parse(source)
-    checked = check(parsed.file, vocabulary, params, read or Disk(source).read)
-    rest = _without_consequences(checked.diagnostics, parsed)
-    found = tuple(sort((*parsed.diagnostics, *rest)))
-    if any(each.severity == "error" for each in found):
-        return Build(None, found)
-    return Build(compile(checked.program), found)
+    disk = Disk(source)
+    checked = check(parsed.file, vocabulary, params, read or disk.read, disk.exists if read is None else exists, today)
+    if checked.has_errors or any(each.severity == "error" for each in parsed.diagnostics):
+        rest = _without_consequences(checked.told(is_complete=False), parsed)
+        return Build(None, tuple(sort((*parsed.diagnostics, *rest))), checked.plugins)
+    plan = compile(checked.program)
+    found = tuple(sort((*parsed.diagnostics, *checked.told(promises(checked.program, plan)))))
+    return Build(None if any(each.severity == "error" for each in found) else plan, found, checked.plugins)
 
 
 _LACKING = ("uncovered", "guard-empty", "cascade-without-accept", "missing-field", "shares")

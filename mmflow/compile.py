@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 
+import attrs
+
 from mmflow import plan
 from mmflow.catalogue import Known
-from mmflow.check.kinds import LatencyFields, PriceFields, Target, TimeoutFields
+from mmflow.check.kinds import LatencyFields, LimitFields, PriceFields, PromoteFields, Target, TimeoutFields
 from mmflow.check.program import Arm, Declaration, OptionWord, Program
-from mmflow.options import plain_record
+from mmflow.check.uses import asked_by
+from mmflow.options import ScorerName, construct, plain_record, public_name
 from mmflow.plan import Model, Plan, Step
-from mmflow.plugin import Prices, Timeouts
+from mmflow.plugin import Prices, StrategyWord, Timeouts
+from mmflow.units import Rate
 
 _BUCKETS = 10_000
 
@@ -22,6 +26,10 @@ def compile(program: Program) -> Plan:  # the verb of this layer; the builtin is
     steps: dict[str, Step] = {}
     for declaration in program.declarations.values():
         steps.update((step.name, step) for step in _steps(declaration))
+    budgets: dict[str, plan.Budget] = {}
+    for declaration in of("budget"):
+        budgets[declaration.name], extra = _budget(declaration)
+        steps.update((step.name, step) for step in extra)
     return Plan(
         file=program.file.span.source.path,
         params=dict(program.params),
@@ -29,9 +37,16 @@ def compile(program: Program) -> Plan:  # the verb of this layer; the builtin is
         models=models,
         classifiers={each.name: _classifier(each) for each in of("classify")},
         scorers={each.name: _scorer(each) for each in of("scorer")},
+        scorecards={each.name: _scorecard(each, program) for each in of("scorecard")},
+        model_limits={each.name: _limits(each.fields.limits) for each in of("model") if each.fields.limits is not None},
+        budgets=budgets,
+        caches={each.name: _cache(each) for each in of("cache")},
+        prompts={each.name: _prompt(each) for each in of("prompt")},
+        outputs={each.name: _output(each) for each in of("output")},
         guards={each.name: _guard(each) for each in of("guard")},
         steps=steps,
         flows={each.name: _flow(each) for each in of("flow")},
+        tests=dict(program.tests),
     )
 
 
@@ -61,7 +76,18 @@ def _provider(declaration: Declaration) -> plan.Provider:
         region=_word(own.region),
         timeouts=_timeouts(own.timeout),
         without_key=own.without_key,
+        limits=_limits(own.limits),
     )
+
+
+def _limits(limits: LimitFields | None) -> plan.Limits:
+    if limits is None:
+        return plan.Limits()
+    return plan.Limits(requests=_rate(limits.requests), tokens=_rate(limits.tokens), concurrency=_whole(limits.concurrency))
+
+
+def _rate(rate: Rate | None) -> plan.Rate | None:
+    return None if rate is None else plan.Rate(int(rate.count), int(rate.period_s))
 
 
 def _options(word: OptionWord | None, options: Mapping[str, object]) -> dict[str, object]:
@@ -142,7 +168,8 @@ def _steps(declaration: Declaration) -> Iterator[Step]:
         case "model":
             yield plan.Ask(name, name)
         case "tier":
-            yield plan.Tier(name, tuple(map(str, own.models)), own.pick.word)
+            models, bar = tuple(map(str, own.models)), _real(own.min_quality)
+            yield plan.Tier(name, models, own.pick.word, min_quality=bar, scorecard=_word(own.scorecard))
         case "route" | "flow":
             yield from _route(declaration)
         case "cascade":
@@ -159,6 +186,46 @@ def _steps(declaration: Declaration) -> Iterator[Step]:
             steps, extra = _targets(name, "arm", [arm.target for arm in declaration.arms])
             yield from extra
             yield plan.Split(name, _slices(declaration.arms, steps), own.sticky.name)
+        case "experiment":
+            steps, extra = _targets(name, "arm", [arm.target for arm in declaration.arms])
+            yield from extra
+            rule = own.promote or PromoteFields()
+            yield plan.Experiment(
+                name=name,
+                slices=_slices(declaration.arms, steps),
+                sticky=own.sticky.name,
+                metric=str(own.metric),
+                sample=float(own.sample),
+                min_samples=int(rule.min_samples),
+                confidence=float(rule.confidence),
+                not_worse_than=float(rule.not_worse_than),
+            )
+        case "strategy":
+            steps, extra = _targets(name, "of", own.of)
+            yield from extra
+            yield plan.Strategy(
+                name=name,
+                word=declaration.word_path or "",
+                steps=steps,
+                options=_options(declaration.word, declaration.options),
+                calls=_calls(declaration),
+                scorers=tuple(dict.fromkeys(str(each) for each in asked_by(declaration) if isinstance(each, ScorerName))),
+                first_wins=isinstance(declaration.word, StrategyWord) and declaration.word.first_wins,
+            )
+
+
+def _calls(declaration: Declaration) -> plan.CallSummary | None:
+    """The call summary of a strategy; None where its word has none, or cannot tell it from these options."""
+    word = declaration.word
+    if not isinstance(word, StrategyWord) or word.calls is None:
+        return None
+    by_attribute = {each.name: declaration.options.get(public_name(each.name)) for each in attrs.fields(word.options)}
+    try:
+        options: object = construct(word.options, {name: value for name, value in by_attribute.items() if value is not None})
+        calls = word.calls(options, len(declaration.fields.of))
+    except Exception:  # noqa: BLE001 - anybody's code: what it cannot tell is not known
+        return None
+    return plan.CallSummary(int(calls.most), bool(calls.parallel), bool(calls.staggered))
 
 
 def _targets(owner: str, position: str, targets: "list[Target] | tuple[Target, ...]") -> tuple[tuple[str, ...], list[Step]]:
@@ -200,6 +267,61 @@ def _guard(declaration: Declaration) -> plan.Guard:
     return plan.Guard(declaration.name, tuple(rules))
 
 
+# ---- what flows promise and use -----------------------------------------------------------------------------------------------
+
+
+def _scorecard(declaration: Declaration, program: Program) -> plan.Scorecard:
+    by = program.classifier_of(declaration)
+    return plan.Scorecard(name=declaration.name, file=str(declaration.fields.from_), by=by)
+
+
+def _budget(declaration: Declaration) -> tuple[plan.Budget, list[Step]]:
+    own, name = declaration.fields, declaration.name
+    degraded = [each.target for each in declaration.thresholds if each.target is not None]
+    steps, extra = _targets(name, "degrade", degraded)
+    rest = iter(steps)
+    budget = plan.Budget(
+        name=name,
+        limit_microusd=int(own.limit.amount_microusd),
+        period_s=int(own.limit.period_s),
+        per=own.per.name if own.per is not None else None,
+        thresholds=tuple(
+            plan.Threshold(each.share, each.action, next(rest) if each.target is not None else each.channel)
+            for each in declaration.thresholds
+        ),
+    )
+    return budget, extra
+
+
+def _cache(declaration: Declaration) -> plan.Cache:
+    own = declaration.fields
+    return plan.Cache(
+        name=declaration.name,
+        word=declaration.word_path or "",
+        options=_options(declaration.word, declaration.options),
+        ttl_s=float(own.ttl),
+        scope=own.scope,
+        zone=own.zone,
+        off=tuple(each.condition.test for each in declaration.off),
+    )
+
+
+def _prompt(declaration: Declaration) -> plan.Prompt:
+    arms: list[plan.PromptArm] = []
+    for template in declaration.templates:
+        arms.append(plan.PromptArm(template.condition.needs if template.condition else None, template.parts))
+        if template.condition is None:
+            break  # what stands below an `else` is never taken
+    return plan.Prompt(declaration.name, tuple(arms))
+
+
+def _output(declaration: Declaration) -> plan.Output:
+    own = declaration.fields
+    return plan.Output(
+        name=declaration.name, format=own.format, schema_file=_word(own.schema), retry_times=own.on_invalid.retry_times
+    )
+
+
 def _flow(declaration: Declaration) -> plan.Flow:
     own = declaration.fields
     return plan.Flow(
@@ -210,4 +332,10 @@ def _flow(declaration: Declaration) -> plan.Flow:
         max_output_tokens=_whole(own.max_output),
         max_cost_microusd=_whole(own.max_cost),
         guards=tuple(map(str, own.guards or ())),
+        sla=plan.Sla(float(own.sla.p95), own.sla.of) if own.sla is not None else None,
+        traffic=_rate(own.traffic),
+        budget=_word(own.budget),
+        cache=_word(own.cache),
+        prompt=_word(own.prompt),
+        output=_word(own.output),
     )

@@ -93,9 +93,9 @@ class ScorerName(Reference):
 
 
 class TargetName(Reference):
-    """The name of anything that answers: a model, tier, route, cascade, fallback or split."""
+    """The name of anything that answers: a model, tier, route, cascade, fallback, split, experiment or strategy."""
 
-    kinds = ("model", "tier", "route", "cascade", "fallback", "split")
+    kinds = ("model", "tier", "route", "cascade", "fallback", "split", "experiment", "strategy")
 
 
 class OptionError(ValueError):
@@ -161,16 +161,25 @@ class Field:
     required: bool
     default: object
     env: str | None
+    replaced_by: str | None = None
 
 
-def option(default: Any = attrs.NOTHING, *, doc: str, env: str | None = None, check: Callable[[Any], None] | None = None) -> Any:
+def option(
+    default: Any = attrs.NOTHING,
+    *,
+    doc: str,
+    env: str | None = None,
+    check: Callable[[Any], None] | None = None,
+    replaced_by: str | None = None,
+) -> Any:
     """A field of an options class.
 
     `doc` is one sentence for the reference and the editor. `env` names the environment variable that gives the value where
-    the file does not. `check` gets the value and raises `ValueError` where it is not allowed. The name in the language is
-    the attribute's without a trailing underscore (`from_` is written `from`).
+    the file does not. `check` gets the value and raises `ValueError` where it is not allowed. `replaced_by` names the field
+    that takes the place of this one, which still counts but is warned of. The name in the language is the attribute's without
+    a trailing underscore (`from_` is written `from`).
     """
-    metadata = {"doc": doc, "env": env}
+    metadata = {"doc": doc, "env": env, "replaced_by": replaced_by}
     validator = None if check is None else (lambda _self, _attribute, value: value is None or check(value))
     return attrs.field(default=default, metadata=metadata, validator=validator, kw_only=True)
 
@@ -204,7 +213,8 @@ def fields_of(cls: type) -> tuple[Field, ...]:
             raise TypeError(f"{cls.__name__}.{attribute.name} may be None, so give it a default: `option(None, doc=…)`")
         default: Any = None if attribute.default is attrs.NOTHING else attribute.default
         doc = attribute.metadata.get("doc", "")
-        fields.append(Field(public_name(attribute.name), type_, doc, required, default, env))
+        replaced_by = attribute.metadata.get("replaced_by")
+        fields.append(Field(public_name(attribute.name), type_, doc, required, default, env, replaced_by))
     return tuple(fields)
 
 

@@ -187,7 +187,10 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of one model. `request` has the parameters; `messages` is what is sent (a judge's differ from the request's)."""
+    """One call of one model. `request` has the parameters; `messages` is what is sent (a judge's differ from the request's).
+
+    `contract` is what mmflow holds the answer to, as a `response_format`; `request` says the same where the model can be told.
+    """
 
     model: Model
     messages: tuple[Message, ...]
@@ -195,6 +198,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     purpose: Purpose = "answer"
     timeouts: Timeouts = Timeouts()
+    contract: dict[str, Any] | None = None
 
 
 _WHAT_TO_DO: dict[str, str] = {
@@ -366,6 +370,87 @@ Pick = Callable[[Sequence[Candidate], Random], Sequence[Candidate]]
 """A pure function: the candidates in the order to try them. It may leave some out, never all."""
 
 
+@attrs.frozen
+class Choice:
+    """A target of a strategy, and what is known of it now: its p95 and what an answer may cost, None where nobody knows.
+
+    The p95 is measured where there is a measurement, else declared. Of a target with several models, both are the least of any
+    that may answer first. A target that stands twice in the list has a number: `mini`, `mini 2`.
+    """
+
+    name: str
+    p95_s: float | None
+    cost_microusd: int | None
+
+
+@attrs.frozen
+class Answered:
+    """What a target of a strategy came to."""
+
+    target: str
+    reply: Reply
+
+
+class Run(Protocol):
+    """How a strategy gets answers: guards, money, deadline and record hold for whatever it asks."""
+
+    async def call(self, target: str) -> Answered:
+        """Ask a target, by its name. Raises `CallError`: what it failed with, or `budget` past the declared calls.
+
+        No target may be asked a second time before the declared calls are enough to ask each so often. Cancel it to stop it:
+        what was used until then is settled.
+        """
+        ...
+
+    async def score(self, scorer: ScorerName, answered: Answered) -> float | None:
+        """A declared scorer's score of an answer, 0..1; None where it has none."""
+        ...
+
+
+class Strategy(Protocol):
+    """Turns targets into an answer."""
+
+    async def answer(self, targets: Sequence[Choice], request: Request, run: Run) -> Answered:
+        """One of the answers that `run.call` gave, or one made from them.
+
+        Raises `CallError` where there is none. What is under way when it returns is cancelled.
+        """
+        ...
+
+
+@attrs.frozen
+class Calls:
+    """A strategy's call summary, from which the compiler knows the worst case; the runtime stops what goes past it.
+
+    `one_of` is `Calls(1)`, all in turn `Calls(n)`, all at once `Calls(n, parallel=True)`, with `n` the number of targets.
+    Calls are `staggered` where they may run at a time and do not all begin at once: they may then take as long as one after
+    the other.
+    """
+
+    most: int
+    parallel: bool = False
+    staggered: bool = False
+
+
+class CacheStore(Protocol):
+    """Keeps answers. Whatever it raises, or does not say in time, is a miss and never fails a request.
+
+    A key is `SHELF:QUESTION`. Keys with the same shelf may share answers: they are of one plan and flow, of the same people and
+    parameters, and of data of the same classes. `SHELF` and `QUESTION` are digests and say nothing of the request.
+    """
+
+    async def get(self, key: str, request: Request) -> bytes | None:
+        """What was put under the key and is not older than its time to live, else None.
+
+        A semantic store may give what was put for a near question, from the same shelf only.
+        """
+        ...
+
+    async def put(self, key: str, request: Request, value: bytes, ttl_s: float) -> None:
+        """Keep a value under a key for so many seconds."""
+        ...
+
+
 # ---- the words that a plugin brings ----------------------------------------------------------------------------------------
 
 _OptionsT = TypeVar("_OptionsT")
@@ -373,11 +458,15 @@ _OptionsT = TypeVar("_OptionsT")
 
 @attrs.frozen
 class ProviderWord:
-    """`provider x using NAME`: an options class, and what makes a provider from it."""
+    """`provider x using NAME`: an options class, and what makes a provider from it.
+
+    `stores` tells from the options where it writes what requests and answers say (None: nowhere).
+    """
 
     name: str
     options: type
     make: Callable[[Any, Host], Provider]
+    stores: Callable[[Any], str | None] = lambda options: None
 
 
 @attrs.frozen
@@ -385,8 +474,10 @@ class ClassifierWord:
     """`classify x using NAME`: `make` gets the options and the declared labels in their order.
 
     `labels` tells from the options which labels it can answer (None: any of those declared). `accept` raises `OptionError`
-    where options do not go with the declared labels, so that `mmflow check` says so. `pure` promises that the same text gives
-    the same guess and nothing else is touched.
+    where options do not go with the declared labels, so that `mmflow check` says so. `pure` promises that the same text, and
+    the same answers of the models that it asks, give the same guess, and that nothing else is touched: no clock, no network of
+    its own. `most_confident` is the highest confidence that it can give, where that is known from the options and the labels.
+    `finds_private_data`: its labels are classes of data, for which guards are due.
     """
 
     name: str
@@ -395,6 +486,8 @@ class ClassifierWord:
     labels: Callable[[Any], tuple[str, ...] | None] = lambda options: None
     accept: Callable[[Any, tuple[str, ...]], None] = lambda options, labels: None
     pure: bool = True
+    most_confident: Callable[[Any, tuple[str, ...]], float | None] = lambda options, labels: None
+    finds_private_data: bool = False
 
 
 @attrs.frozen
@@ -416,7 +509,32 @@ class PickWord:
     doc: str
 
 
-Word = ProviderWord | ClassifierWord | ScorerWord | PickWord
+@attrs.frozen
+class StrategyWord:
+    """`strategy x using NAME { of = [a, b] }`.
+
+    `calls` gives the call summary from the options and the number of targets; a word without it is opaque: nothing bounds it.
+    `first_wins` promises that it takes the first answer that comes: where the caller streams, the first target to begin is
+    heard as it goes on, the others are stopped then, and no further one is asked.
+    """
+
+    name: str
+    options: type
+    make: Callable[[Any, Host], Strategy]
+    calls: Callable[[Any, int], Calls] | None = None
+    first_wins: bool = False
+
+
+@attrs.frozen
+class CacheWord:
+    """`cache x using NAME`: what keeps the answers."""
+
+    name: str
+    options: type
+    make: Callable[[Any, Host], CacheStore]
+
+
+Word = ProviderWord | ClassifierWord | ScorerWord | PickWord | StrategyWord | CacheWord
 
 hook = pluggy.HookimplMarker("mmflow")
 _spec = pluggy.HookspecMarker("mmflow")
@@ -441,8 +559,13 @@ class Hooks(Protocol):
         ...
 
     @_spec
-    def mmflow_strategies(self) -> Iterable[PickWord]:
-        """The strategies that this plugin brings."""
+    def mmflow_strategies(self) -> Iterable[PickWord | StrategyWord]:
+        """The strategies that this plugin brings: orders of a tier's members, and ways to combine targets."""
+        ...
+
+    @_spec
+    def mmflow_caches(self) -> Iterable[CacheWord]:
+        """The caches that this plugin brings."""
         ...
 
 

@@ -7,22 +7,37 @@ import msgspec
 
 from mmflow.plugin import ErrorClass, Finish, Purpose, Reply, ToolCall, Usage
 from mmflow.runtime.events import (
+    Alerted,
     ArmTested,
+    BudgetDegraded,
+    CacheFailed,
+    CacheHit,
+    CacheMissed,
+    CacheSkipped,
     CallEnded,
     CallStarted,
+    Chosen,
+    CoolingDown,
     Degraded,
     Event,
+    ExperimentScored,
     Guarded,
     Judged,
     MovedOn,
     Ordered,
+    OutputInvalid,
+    OutputRepaired,
+    Qualified,
     RequestEnded,
     RequestOutcome,
     RequestStarted,
     Retrying,
+    RetryRefused,
     Scored,
     SignalRead,
     SplitDrawn,
+    Waited,
+    Waiting,
 )
 from mmflow.units import MICROUSD_PER_USD
 
@@ -101,7 +116,10 @@ class ScoreLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as one object. Costs are sums over all calls, rejected ones included; null where one is unknown."""
+    """A run as one object. Costs are sums over all calls, rejected ones included; null where one is unknown.
+
+    `cached`: the answer was kept, and `model`, `path` and `served_model` are of the request that it was made for.
+    """
 
     answer: str | None
     finish: Finish | None
@@ -112,6 +130,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     served_model: str | None
     path: str | None
     simulated: bool
+    cached: bool
     degraded: str | None
     error: CallFailure | None
     cost_usd: float | None
@@ -133,6 +152,7 @@ def summary(reply: Reply | None, events: Iterable[Event]) -> Summary:
     started, ended = events[0], events[-1]
     calls = [event for event in events if isinstance(event, CallEnded)]
     served = _served(calls, ended)
+    kept = reply if ended.cached else None
     failure = None
     if ended.error_class is not None:
         failure = CallFailure(error_class=ended.error_class, message=ended.message or "", help=ended.help)
@@ -143,9 +163,10 @@ def summary(reply: Reply | None, events: Iterable[Event]) -> Summary:
         flow=started.flow,
         outcome=ended.outcome,
         model=ended.model,
-        served_model=served.served_model if served else None,
+        served_model=served.served_model if served else kept.served_model if kept else None,
         path=ended.path,
-        simulated=served is not None and served.simulated,
+        simulated=served.simulated if served else kept is not None and kept.simulated,
+        cached=ended.cached,
         degraded=ended.degraded,
         error=failure,
         cost_usd=_usd(ended.cost_microusd),
@@ -180,7 +201,7 @@ def summary(reply: Reply | None, events: Iterable[Event]) -> Summary:
 
 def _served(calls: Sequence[CallEnded], ended: RequestEnded) -> CallEnded | None:
     """The call whose answer was served."""
-    if ended.outcome != "served":
+    if ended.outcome != "served" or ended.cached:
         return None
     return next((call for call in reversed(calls) if call.path == ended.path and call.outcome == "answered"), None)
 
@@ -283,12 +304,48 @@ def _told(event: Event) -> Iterator[tuple[str, str]]:
             yield "scored", f"{event.path}: {event.scorer} = {event.score:.2f}"
         case Judged():
             yield "accepted" if event.accepted else "rejected", f"{event.path}: needs {event.needs}"
+        case OutputInvalid():
+            where = f" at {event.where}" if event.where else ""
+            again = f", {event.tries_left} more to try" if event.tries_left else ""
+            yield "invalid", f"{event.path}: not of output {event.output}{where}: {event.message}{again}"
+        case OutputRepaired():
+            yield "repaired", f"{event.path}: {event.how}"
+        case CacheHit():
+            age = f", {event.age_s:.3f}s old" if event.age_s >= 0.001 else ""
+            yield "cached", f"{event.cache}{age}" + (", after an identical request under way" if event.waited else "")
+        case CacheMissed():
+            yield "miss", event.cache
+        case CacheSkipped():
+            yield "no cache", f"{event.cache}: {event.why}"
+        case CacheFailed():
+            yield "warning", f"{event.cache} cannot be used: {event.message}"
+        case Chosen():
+            stopped = f"; stopped: {', '.join(event.stopped)}" if event.stopped else ""
+            yield "chosen", f"{event.path} by {event.strategy}: {event.target}{stopped}"
         case Retrying():
             yield "retry", f"{event.path} in {event.wait_s:.3f}s, after {event.error_class}"
         case MovedOn():
             yield "next", f"{event.path}: {event.target} -> {event.next}, after {event.reason}"
         case Degraded():
             yield "degraded", f"{event.path}: the best answer so far, of {event.step} ({event.reason})"
+        case RetryRefused():
+            yield "no retry", f"{event.path}: {event.target} had too many of late for the calls that it gets"
+        case CoolingDown():
+            yield "cooling", f"{event.path}: {event.target} goes last, it mostly failed of late ({event.reason})"
+        case Alerted():
+            yield "alert", f"{event.channel}: {event.key}: {_budget(event)}, told from {100 * event.share:g}% on"
+        case BudgetDegraded():
+            yield "budget", f"{event.budget}: {_budget(event)}; from {100 * event.share:g}% on {event.target} is asked instead"
+        case Waiting():
+            yield "waits", f"{event.model}  {event.path}  for {event.limit}"
+        case Waited():
+            yield "waited", f"{event.model}  {event.path}  {event.wait_s:.3f}s"
+        case Qualified():
+            yield "quality", f"{event.path} by {event.scorecard}: {'; '.join(_qualified(event))}"
+        case ExperimentScored(score=None):
+            yield "measured", f"{event.path}: {event.arm} has no {event.scorer}"
+        case ExperimentScored():
+            yield "measured", f"{event.path}: {event.arm} has {event.scorer} = {event.score:.2f}"
         case RequestEnded():
             yield event.outcome.removeprefix("stream_"), "  ".join(_end_facts(event))
 
@@ -311,12 +368,31 @@ def _call_facts(call: CallEnded) -> Iterator[str]:
         yield "simulated"
 
 
+def _budget(event: Alerted | BudgetDegraded) -> str:
+    return f"{_money(event.spent_microusd)} of {_money(event.limit_microusd)} spent"
+
+
+def _qualified(event: Qualified) -> Iterator[str]:
+    if event.message is not None:
+        yield f"not used, {event.message}; what the models declare counts"
+    whose = f" for {event.label}" if event.label is not None else ""
+    if event.best:
+        yield f"none reaches {event.min_quality:.2f}{whose}, {event.models[0]} is the best ({event.quality[event.models[0]]:.2f})"
+        return
+    kept = (f"{name} ({event.quality[name]:.2f})" if name in event.quality else f"{name} (unknown)" for name in event.models)
+    yield f"{', '.join(kept)} for at least {event.min_quality:.2f}{whose}"
+    if event.left_out:
+        yield "not " + ", ".join(f"{name} ({event.quality[name]:.2f})" for name in event.left_out)
+
+
 def _end_facts(end: RequestEnded) -> Iterator[str]:
     if end.model is not None:
         yield f"{'would ask ' if end.outcome == 'decided' else ''}{end.model}"
         yield f"{end.path}"
     if end.error_class is not None:
         yield f"{end.error_class}: {end.message}"
+    if end.cached:
+        yield "cached"
     if end.degraded is not None:
         yield f"degraded: {end.degraded}"
     if end.outcome not in ("decided", "rejected"):

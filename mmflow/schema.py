@@ -10,7 +10,19 @@ import msgspec
 
 import mmflow
 from mmflow.check.due import due
-from mmflow.check.kinds import KINDS, TARGET_KINDS, Condition, ErrorName, Kind, Labels, PickName, Reading, RequestField, Target
+from mmflow.check.kinds import (
+    KINDS,
+    TARGET_KINDS,
+    Condition,
+    ErrorName,
+    Kind,
+    Labels,
+    OnInvalid,
+    PickName,
+    Reading,
+    RequestField,
+    Target,
+)
 from mmflow.options import (
     Either,
     Field,
@@ -25,8 +37,8 @@ from mmflow.options import (
     fields_of,
 )
 from mmflow.plugin import ClassifierWord, PickWord, ScorerWord, Word
+from mmflow.registry import KINDS as WORD_KINDS
 from mmflow.registry import USE, Registry
-from mmflow.registry.loading import NOUN
 from mmflow.units import UNITS, text_of
 from mmflow.vocabulary import WordKind
 
@@ -129,16 +141,16 @@ def schema_of(registry: Registry, kinds: Mapping[str, Kind] = KINDS) -> Schema:
         for each in plugins
         if each.problem
     )
-    described: dict[str, dict[str, WordSchema]] = {}
-    for kind, noun in NOUN.items():
-        described[noun] = {path: _word(kind, path, registry) for path in registry.known(kind)}
+    described: dict[str, dict[str, WordSchema]] = {
+        kind: {path: _word(kind, path, registry) for path in registry.known(kind)} for kind in WORD_KINDS
+    }
     return Schema(
         mmflow=mmflow.__version__, kinds={name: _kind(kind) for name, kind in kinds.items()}, words=described, broken=broken
     )
 
 
 def _kind(kind: Kind) -> KindSchema:
-    using = None if kind.word is None else Using(kind=NOUN[kind.word], required=kind.word_required)
+    using = None if kind.word is None else Using(kind=kind.word, required=kind.word_required)
     return KindSchema(
         doc=doc_of(kind.fields), arms=kind.arms, is_target=kind.name in TARGET_KINDS, using=using, fields=_fields(kind.fields)
     )
@@ -204,7 +216,7 @@ def _type(type_: FieldType, within: tuple[type, ...] = ()) -> Type:
             return Type(type="either", text=text, types=tuple(_type(each, within) for each in types))
 
 
-_NAMES: dict[type, str] = {str: "string", float: "number", ErrorName: "error_class", PickName: "strategy"}
+_NAMES: dict[type, str] = {str: "string", float: "number", ErrorName: "error_class", PickName: "pick"}
 
 
 def type_name(scalar: type) -> str:
@@ -244,6 +256,8 @@ def written(value: object) -> str:
             return f"{turns}({count})" if turns == "last_user" else turns
         case ErrorName(name=name) | Target(name=name) | PickName(word=name):
             return name
+        case OnInvalid(retry_times=times):
+            return f"retry({times})" if times else "fail"
         case Pattern():
             return f'"{value}"'
         case str() if type(value) is str:

@@ -223,6 +223,14 @@ def coerce(value: Quantity, wanted: type) -> Quantity:
             raise UnitError(f"a price needs a unit, `{value}` has none", f"write `${value}/1M`")
         if wanted is Share:
             raise UnitError(f"a share needs a unit, `{value}` has none", f"write `{value}%`")
+        if wanted is Budget:
+            raise UnitError(f"a budget needs a sign and a period, `{value}` has none", f"write `${value}/day`")
+    if wanted is Rate and type(value) in (int, Tokens):
+        raise UnitError(f"a rate is for a period, `{text_of(value)}` has none", f"write `{text_of(value)}/min`")
+    if wanted is Budget and isinstance(value, Rate):
+        raise UnitError(f"a budget is of money, `{text_of(value)}` has no sign", f"write `${text_of(value)}`")
+    if wanted is Rate and isinstance(value, Budget):
+        raise UnitError(f"a rate is of things, `{text_of(value)}` is money", f"write `{text_of(value)[1:]}`")
     if wanted is float and isinstance(value, int) and type(value) is int:
         return float(value)
     if wanted is int and type(value) is Tokens:

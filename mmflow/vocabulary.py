@@ -2,9 +2,11 @@
 
 from typing import Literal, Protocol
 
+import attrs
+
 from mmflow.plugin import Word
 
-WordKind = Literal["provider", "classifier", "scorer", "pick"]
+WordKind = Literal["provider", "classifier", "scorer", "pick", "strategy", "cache"]
 
 
 class WordError(Exception):
@@ -13,6 +15,15 @@ class WordError(Exception):
     def __init__(self, reason: Literal["unknown", "broken", "ambiguous"], message: str, help: str | None = None) -> None:
         super().__init__(message)
         self.reason, self.message, self.help = reason, message, help
+
+
+@attrs.frozen
+class Installed:
+    """A plugin, by its name in the language, and the distribution that it comes with."""
+
+    plugin: str
+    distribution: str
+    version: str
 
 
 class Vocabulary(Protocol):
@@ -24,4 +35,8 @@ class Vocabulary(Protocol):
 
     def known(self, kind: WordKind) -> tuple[str, ...]:
         """Every word of the kind that can be used, for suggestions and completion; imports every plugin."""
+        ...
+
+    def plugin(self, path: str) -> Installed | None:
+        """The plugin of that name, or of the word at that path; None where there is none, or more than one. Imports nothing."""
         ...

@@ -1,5 +1,6 @@
 """Small plans, words and runs for the tests of the runtime; nothing here knows the language."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -11,8 +12,11 @@ from mmflow import plan
 from mmflow.options import option, options
 from mmflow.plan import Plan
 from mmflow.plugin import (
+    Answered,
     Ask,
+    CallError,
     Candidate,
+    Choice,
     ClassifierWord,
     Guess,
     Message,
@@ -22,7 +26,10 @@ from mmflow.plugin import (
     Provider,
     Reply,
     Request,
+    Run,
+    ScorerName,
     ScorerWord,
+    StrategyWord,
     Word,
 )
 from mmflow.runtime.events import Event
@@ -105,12 +112,58 @@ def by_cost(candidates: Sequence[Candidate], random: Random) -> list[Candidate]:
     return sorted(candidates, key=lambda each: each.cost_microusd or 0)
 
 
+class All:
+    """A strategy that asks every target, at once or in turn, and takes an answer: the first that came, or the last."""
+
+    def __init__(self, given: "AllFields") -> None:
+        self.given = given
+
+    async def answer(self, targets: Sequence[Choice], request: Request, run: Run) -> Answered:
+        if self.given.parallel:
+            tasks = [asyncio.create_task(run.call(each.name)) for each in targets]
+            waiting = set(tasks)
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if won := [task for task in tasks if task in done and task.exception() is None]:
+                    return won[0].result()
+            return tasks[-1].result()
+        answers, failures = list[Answered](), list[CallError]()
+        for each in targets:
+            try:
+                answers.append(await run.call(each.name))
+                if self.given.scorer is not None:
+                    await run.score(self.given.scorer, answers[-1])
+            except CallError as error:
+                failures.append(error)
+        if not answers:
+            raise failures[-1]
+        return answers[-1]
+
+
+@options
+class AllFields:
+    """How every target is asked."""
+
+    parallel: bool = option(True, doc="at once")
+    scorer: ScorerName | None = option(None, doc="what scores each answer")
+
+
+def all_of(name: str, steps: tuple[str, ...], *, parallel: bool, scorer: str | None = None) -> plan.Strategy:
+    """A strategy step that asks every target: the word `first` where they are asked at once, else `all`."""
+    summary = plan.CallSummary(len(steps), parallel)
+    scored = {} if parallel or scorer is None else {"scorer": scorer}
+    options = {"parallel": parallel, **scored}
+    return plan.Strategy(name, "first" if parallel else "all", steps, options, summary, tuple(scored.values()))
+
+
 def words(*, classifiers: Mapping[str, Says] | None = None, scorers: Mapping[str, Says] | None = None) -> Words:
-    """`listed`, `cheapest`, `judge`, `sorter`, and the given classifiers and scorers, each a word of its own name."""
+    """`listed`, `cheapest`, `judge`, `sorter`, `all`, `first`, and given classifiers and scorers, each a word of its own name."""
     found: dict[tuple[str, str], Word] = {
         ("pick", "listed"): PickWord("listed", lambda candidates, random: candidates, "as written"),
         ("pick", "cheapest"): PickWord("cheapest", by_cost, "cheapest first"),
         ("scorer", "judge"): ScorerWord("judge", ModelField, lambda given, host: Judge(given.model)),
+        ("strategy", "all"): StrategyWord("all", AllFields, lambda given, host: All(given)),
+        ("strategy", "first"): StrategyWord("first", AllFields, lambda given, host: All(given), first_wins=True),
         ("classifier", "sorter"): ClassifierWord("sorter", ModelField, lambda given, labels, host: Sorter(given.model)),
     }
     for name, says in (classifiers or {}).items():

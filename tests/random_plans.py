@@ -1,7 +1,8 @@
 """Random small plans with every kind of step, for the properties of bounds and of the behaviour diff."""
 
 from hypothesis import strategies as st
-from plans import classifier, model, plan_of
+from msgspec.structs import replace
+from plans import all_of, classifier, model, plan_of
 
 from mmflow import plan
 from mmflow.plugin import Prices, Timeouts
@@ -59,7 +60,11 @@ def random_plans(draw: st.DrawFn) -> plan.Plan:
         for each in MODELS
     ]
     lab = plan.Provider(name="lab", word="lab", timeouts=Timeouts(total_s=draw(st.sampled_from([None, 2.0, 2.0]))))
-    return plan_of(
+    output = draw(st.sampled_from([None, None, plan.Output(name="reply", format="json", retry_times=draw(st.integers(0, 2)))]))
+    prompt = draw(
+        st.sampled_from([None, None, plan.Prompt("voice", (plan.PromptArm(None, ("Be kind to ", plan.Slot("request.user"))),))])
+    )
+    found = plan_of(
         *steps,
         models=models,
         classifiers=[
@@ -72,6 +77,13 @@ def random_plans(draw: st.DrawFn) -> plan.Plan:
         max_input_tokens=draw(st.sampled_from([None, 8, 100, 100])),
         max_output_tokens=draw(st.sampled_from([None, 20, 50])),
         max_cost_microusd=draw(st.sampled_from([None, None, None, None, 0, 70, 400])),
+        output=output and output.name,
+        prompt=prompt and prompt.name,
+    )
+    return replace(
+        found,
+        outputs={output.name: output} if output is not None else {},
+        prompts={prompt.name: prompt} if prompt is not None else {},
     )
 
 
@@ -92,5 +104,13 @@ def random_step(draw: st.DrawFn, name: str, targets: tuple[str, ...]) -> plan.St
             deadline_s=draw(st.sampled_from([None, 0.7, 2.0])),
             max_output_tokens=draw(st.sampled_from([None, 10])),
         ),
+        plan.Experiment(
+            name=name,
+            slices=tuple(plan.Slice(10_000 // len(targets) + 1, each) for each in targets),
+            sticky="user",
+            metric=scorer,
+            sample=draw(st.sampled_from([0.5, 1.0])),
+        ),
+        all_of(name, targets, parallel=draw(st.booleans()), scorer=scorer),
     ]
     return draw(st.sampled_from(every))

@@ -51,7 +51,7 @@ def test_a_block_silences_nothing_outside_of_itself() -> None:
 
 
 def test_a_copy_does_not_inherit_what_its_base_allows() -> None:
-    (diagnostic,) = found(unused('[unused("kept")]') + 'model copy like spare { id = "o1" }\n')
+    (diagnostic,) = found(unused('[unused("kept")]') + 'model copy like spare { id = "gpt-5.6-sol" }\n')
     assert diagnostic.code == "unused"
     assert diagnostic.span.text == "copy"
 

@@ -15,6 +15,7 @@ from random_plans import MODELS, random_plans
 
 from mmflow import plan
 from mmflow.bounds import FlowBounds, PerToken, Row, bounds
+from mmflow.bounds.prompts import SLOT_TOKENS
 from mmflow.bounds.worst import OPINION_OUTPUT_TOKENS, OPINION_PROMPT_TOKENS
 from mmflow.plugin import Call, CallError, Delta, Emit, Guess, Message, Prices, Reply, Request, Timeouts, Usage
 from mmflow.runtime.cost import input_tokens, input_tokens_at_most
@@ -106,6 +107,83 @@ def test_a_classifier_that_asks_a_model_costs_once_however_often_it_is_read() ->
         (("mood = low",), "second -> one", 1),
         (("mood != low",), "two", 1),
     ]
+
+
+def test_an_experiment_costs_its_dearest_arm_and_the_judge_of_its_metric() -> None:
+    arms = (plan.Slice(1000, "one"), plan.Slice(9000, "pair"))
+    rating = plan.Scorer(name="rating", word="judge", options={"model": "judge"})
+    models = ["one", "two", "three", "judge"]
+    pair = plan.Tier("pair", ("two", "three"))
+    for sample, judged in ((0.1, 1), (0.0, None)):
+        trial = plan.Experiment("trial", arms, "user", "rating", sample=sample)
+        row = only(plan_of(trial, pair, models=models, scorers=[rating], max_input_tokens=10, max_output_tokens=10))
+        assert counts(row).get(("judge", "judge")) == judged
+        assert counts(row)["two", "answer"] == 1
+
+
+def strategy_of(calls: plan.CallSummary | None, **more: Any) -> Row:
+    together = plan.Strategy("together", "race", ("one", "two"), calls=calls, **more)
+    models = [timed("one", 3), timed("two", 4, prices=Prices(5_000_000, 5_000_000))]
+    return only(plan_of(together, models=models, scorers=["fine"], max_input_tokens=10, max_output_tokens=0, deadline_s=60))
+
+
+@pytest.mark.parametrize(
+    ("calls", "count", "microusd", "worst_s"),
+    [
+        (plan.CallSummary(1, False), 1, 50, 4),
+        (plan.CallSummary(2, False), 2, 60, 7),
+        (plan.CallSummary(2, True), 2, 60, 4),
+        (plan.CallSummary(2, True, staggered=True), 2, 60, 7),
+        (plan.CallSummary(3, False), 3, 110, 11),
+        (plan.CallSummary(4, True), 4, 120, 4),
+    ],
+)
+def test_a_strategy_calls_its_targets_as_its_summary_says(
+    calls: plan.CallSummary, count: int, microusd: int, worst_s: float
+) -> None:
+    bound = strategy_of(calls).bound
+    assert (bound.calls, bound.cost.worst_microusd, bound.time.worst_s) == (count, microusd, worst_s)
+
+
+def test_nothing_bounds_a_strategy_without_a_summary() -> None:
+    bound = strategy_of(None).bound
+    assert (bound.cost.worst_microusd, bound.time.by) == (None, "deadline")
+    assert bound.cost.unknown == ("strategy `together` does not say how many calls it makes",)
+
+
+def test_every_answer_may_be_asked_for_again_for_its_contract() -> None:
+    found = plan_of(
+        plan.Tier("both", ("one", "two")), models=["one", "two"], max_input_tokens=10, max_output_tokens=10, output="r"
+    )
+    found = msgspec.structs.replace(found, outputs={"r": plan.Output(name="r", format="json", retry_times=2)})
+    assert counts(only(found)) == {("one", "answer"): 3, ("two", "answer"): 3}
+    assert only(found).bound.cost.worst_microusd == 6 * 30
+
+
+def test_a_prompt_is_read_by_every_model_that_it_fits() -> None:
+    fits = ((plan.TargetIs("name", "==", "one"),),)
+    voice = plan.Prompt("voice", (plan.PromptArm(fits, ("Be brief. ", plan.Slot("request.user"))),))
+    costs = []
+    for name in ("one", "two"):
+        found = plan_of(models=[name], max_input_tokens=10, max_output_tokens=0, prompt="voice")
+        costs.append(only(msgspec.structs.replace(found, prompts={"voice": voice})).bound.cost)
+    assert costs[1].worst_microusd == 10
+    per_token = costs[0].per_token
+    assert per_token is not None
+    assert SLOT_TOKENS < per_token.fixed_microusd < SLOT_TOKENS + 50
+    assert costs[0].worst_microusd == 10 + per_token.fixed_microusd
+
+
+def test_what_a_budget_degrades_to_may_be_the_worse() -> None:
+    found = plan_of(
+        plan.Route("main", (), "one"), models=["one", "two", "three"], max_input_tokens=10, max_output_tokens=0, budget="b"
+    )
+    steps = {**found.steps, "many": plan.Tier("many", ("two", "three"))}
+    thresholds = (plan.Threshold(0.5, "alert", "ops"), plan.Threshold(0.9, "degrade", "many"))
+    budget = plan.Budget(name="b", limit_microusd=10**6, period_s=60, thresholds=thresholds)
+    found = of(msgspec.structs.replace(found, steps=steps, budgets={"b": budget}))
+    assert (found.worst.calls, found.worst.cost.worst_microusd) == (2, 20)
+    assert found.remarks[0].startswith("budget `b` may ask `many` in place")
 
 
 def test_an_arm_above_the_first_look_at_a_classifier_does_not_pay_for_it() -> None:

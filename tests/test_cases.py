@@ -34,6 +34,9 @@ from mmflow.runtime.result import Result
 from mmflow.runtime.simulate import Scripted, Turn, fail, hang, reply, run_virtual, stream
 from mmflow.source import Source
 
+WALL_S = 1_800_000_000.0
+"""When every case happens."""
+
 CASES = Path(__file__).parent / "cases"
 GOLDEN = ("diagnostics", "plan", "trace", "stream", "json")
 HEADING = re.compile(r"^-- (\S+) --\n", re.MULTILINE)
@@ -98,7 +101,9 @@ def answered(plan: Plan, sections: Mapping[str, str], folder: Path, pieces: list
     flow = "main" if "main" in plan.flows else next(iter(plan.flows))
 
     async def run() -> Result:
-        executor = Executor(plan, Registry.installed(), folder=folder, random=Random(1), environ={}, providers=providers)
+        executor = Executor(
+            plan, Registry.installed(), folder=folder, random=Random(1), environ={}, providers=providers, wall=lambda: WALL_S
+        )
 
         async def emit(delta: Delta) -> None:
             pieces.append(f"{asyncio.get_running_loop().time():8.3f}s {delta.text!r}\n")

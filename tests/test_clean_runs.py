@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from vocabulary import Extended
 
 from mmflow.build import Build, build
 from mmflow.plan import decode, encode
@@ -25,7 +26,7 @@ quick = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def built(text: str) -> Build:
-    return build(Source("test.mmf", text), VOCABULARY, read=_nothing)
+    return build(Source("test.mmf", text), Extended(), read=_nothing)
 
 
 def _nothing(path: str) -> Source:
@@ -83,12 +84,26 @@ SHARES = "10%|99.99%|50%|0.01%", "100%|0.5|0%"
 UNSURES = "other|none|code|math", "up|cod"
 NOT_TARGETS = ["nobody", "size", "task", "main", "both", "3"]
 
+# The kinds that say what becomes of money, answers and texts.
+LIMITS = "$5/day|$1/hour|$0.001/min", "$5|5/day|$0/day"
+THRESHOLDS = (
+    'spent >= 80% -> alert("ops")|spent > 95.5% -> reject|spent >= 100% -> degrade(TARGET)|spent >= 120% -> degrade(TARGET)',
+    "spent >= 0.8 -> reject|spent < 5% -> reject|spent >= 90% -> a|task == code -> reject",
+)
+TEMPLATES = (
+    '"be brief"|"In {{ request.language }} for {{ who }}."|"{{ task }}{{ hard }}"|"""\n  {{ "{{" }}\n  x\n  """|""',
+    '"{{ request.languag }}"|"{{ a }}"|"{{"|"{{ }}"|a|"{{ both }}"',
+)
+OUTPUTS = "format = json|format = json, on_invalid = retry(2)|on_invalid = fail|", 'schema = file("x")|on_invalid = retry(9)'
+RULES = "|, promote = { min_samples = 5, not_worse_than = 0.1 }|, sample = 10%", ", promote = 5|, sample = 0.5"
+TRAFFIC = "traffic = 100/h|sla = { p95 = 3s }|sla = { p95 = 300ms, of = first_token }", "traffic = 100|sla = 3s"
+
 some = st.sampled_from
 
 
 @st.composite
-def files(draw: st.DrawFn) -> str:
-    """A program out of real declarations; one in four has mistakes."""
+def files(draw: st.DrawFn, contracts: bool = False) -> str:
+    """A program out of real declarations; one in four has mistakes. With `contracts`, of all kinds, else of those that route."""
     may_be_wrong = draw(st.integers(0, 3)) == 0
     names = ["a", "b", "c", "d"]
 
@@ -114,7 +129,7 @@ def files(draw: st.DrawFn) -> str:
 
     text = HEAD.replace("UNSURE_TASK", one_of(UNSURES)).replace("UNSURE_HARD", draw(some(["up", "high", "none"])))
     for number in range(draw(st.integers(0, 5))):
-        kind = draw(some(["tier", "route", "cascade", "fallback", "split"]))
+        kind = draw(some(["tier", "route", "cascade", "fallback", "split", *(["experiment", "strategy"] if contracts else [])]))
         match kind:
             case "tier":
                 body = f"models = [{one_of(MEMBERS)}], pick = {one_of(PICKS)}"
@@ -124,12 +139,28 @@ def files(draw: st.DrawFn) -> str:
                 body = f"steps = [{targets()}], accept = {one_of(ACCEPTS)}"
             case "fallback":
                 body = f"try = [{targets()}]{one_of(ONS)}{one_of(RETRIES)}"
+            case "strategy":
+                body = f"of = [{targets()}], scorer = {draw(some(['size', 'quality', *(['a'] if may_be_wrong else [])]))}"
+                word = draw(some(["best", "opaque", "broken"]))
+                text += f"strategy n{number} using acme.choice.{word} {{ {body} }}\n"
+                names.append(f"n{number}")
+                continue
             case _:
                 body = f"{one_of(SHARES)} -> {target()}, else -> {target()}{one_of(STICKIES)}"
+                body += f", metric = quality{one_of(RULES)}" if kind == "experiment" else ""
         text += f"{kind} n{number} {{ {body} }}\n"
         names.append(f"n{number}")
     text += f"guard home {{ when {condition()} -> {one_of(NEEDS)} }}\n"
     bounds = {each.split(" ")[0]: each for each in (one_of(BOUNDS) for _ in range(draw(st.integers(0, 3))))}
+    if contracts:
+        spent = [f"  when {one_of(THRESHOLDS).replace('TARGET', target())}\n" for _ in range(draw(st.integers(0, 3)))]
+        text += f"budget daily {{\n  limit = {one_of(LIMITS)}\n{''.join(spent)}}}\n"
+        text += f"cache kept {{\n  when {condition()} -> off\n}}\n"
+        said = [f"  when {one_of(NEEDS)} -> {one_of(TEMPLATES)}\n" for _ in range(draw(st.integers(0, 2)))]
+        text += f"prompt voice {{\n{''.join(said)}  else -> {one_of(TEMPLATES)}\n}}\n"
+        text += f"output form {{ {one_of(OUTPUTS)} }}\n"
+        uses = ["budget = daily", "cache = kept", "prompt = voice", "output = form"]
+        bounds |= {each: each for each in (*draw(st.lists(some(uses), unique=True)), one_of(TRAFFIC))}
     return text + "flow main {\n" + "".join(f"  {each}\n" for each in bounds.values()) + f"{arms()}\n}}\n"
 
 
@@ -167,6 +198,16 @@ def test_a_clean_file_compiles_and_runs_to_an_outcome(text: str, request: Reques
     for ended in run_virtual(both(), seed):
         assert ended.error_class != "protocol", ended
         assert (ended.outcome == "served") <= (ended.error_class is None), ended
+
+
+@settings(quick, max_examples=150)
+@given(text=files(contracts=True))
+def test_a_clean_file_of_any_kinds_compiles_and_its_plan_reads_back_the_same(text: str) -> None:
+    found = built(text)
+    is_clean = not any(each.severity == "error" for each in found.diagnostics)
+    assert (found.plan is not None) == is_clean
+    if found.plan is not None:
+        assert decode(encode(found.plan)) == found.plan
 
 
 # ---- mutations --------------------------------------------------------------------------------------------------------------

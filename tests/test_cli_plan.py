@@ -149,3 +149,50 @@ def test_a_file_with_errors_has_no_plan(mmflow: Shell) -> None:
     mmflow.write("wrong.mmf", "mmflow 1\nflow main { else -> nobody }\n")
     done = mmflow("plan", "wrong.mmf", "--json")
     assert (done.code, done.out) == (1, "")
+
+
+PROMISES = """mmflow 1
+
+model mini { provider = openai, id = "gpt-4o-mini" }
+model strong { provider = openai, id = "gpt-4o" }
+scorer long using length { min = 20 }
+strategy quick using race { of = [mini, strong] }
+
+experiment trial {
+  10% -> strong
+  else -> quick
+  metric = long
+  sample = 20%
+}
+
+budget daily {
+  limit = $50/day
+  per = request.user
+  when spent >= 80% -> degrade(mini with { max_output = 100 })
+  when spent >= 100% -> reject
+}
+
+output reply { format = json, on_invalid = retry(1) }
+
+flow main {
+  max_input = 4k
+  max_output = 1k
+  budget = daily
+  output = reply
+  else -> trial
+}
+"""
+
+
+def test_experiments_strategies_budgets_and_contracts_are_shown(mmflow: Shell) -> None:
+    mmflow.write("promises.mmf", PROMISES)
+    done = mmflow("plan", "promises.mmf")
+    assert done.code == 0
+    shown = "\n".join(line.rstrip() for line in done.out.splitlines())
+    assert "flow main: deadline 1m, max_input 4k, max_output 1k, budget daily, output reply\n" in shown
+    assert "trial: 2 strong, 2 mini; " in shown
+    assert "experiment trial\n  10% -> strong\n  90% -> quick\n  metric long of 20% of the answers\n" in shown
+    assert "strategy quick\n  race: up to 2 calls, at once\n  1. mini\n  2. strong\n" in shown
+    assert "budget daily\n  limit $50/day for each request.user\n  from 80%: degrade mini with { max_output = 100 }\n" in shown
+    assert "output reply\n  format json\n  when it is broken: the same model is asked once more\n" in shown
+    assert "note: budget `daily` may ask `mini with { max_output = 100 }` in place of an arm's target" in shown

@@ -57,7 +57,7 @@ def test_json_is_one_object_of_the_documented_shape(mmflow: Shell) -> None:
     found = msgspec.json.decode(done.out, type=Schema)
     assert found.schema == 1
     assert set(json.loads(done.out)) == {"schema", "mmflow", "kinds", "words", "broken"}
-    assert set(found.words) == {"provider", "classifier", "scorer", "strategy"}
+    assert set(found.words) == {"provider", "classifier", "scorer", "pick", "strategy", "cache"}
     assert "sim" in found.words["provider"]
     assert found.words["classifier"]["keywords"].use == "classify x using keywords"
 

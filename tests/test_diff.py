@@ -116,7 +116,7 @@ def test_swapping_two_arms_tells_which_situations_moved_and_the_price_of_it() ->
     assert after is not None
     assert before.cost.per_token is not None
     assert after.cost.per_token is not None
-    assert (before.cost.per_token.input, after.cost.per_token.input) == (3_750_000, 15_000_000)
+    assert (before.cost.per_token.input, after.cost.per_token.input) == (3_750_000, 5_000_000)
     assert (before.time.worst_s, after.time.worst_s) == (60, 42)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plans import Says, classifier, executor_of, model, of_type, plan_of, words
+from plans import Says, all_of, classifier, executor_of, model, of_type, plan_of, words
 
 from mmflow import plan
 from mmflow.plugin import Delta, Guess, Request, Usage
@@ -64,6 +64,7 @@ def _kinds(name: str, targets: tuple[str, ...], draw: st.DrawFn) -> list[plan.St
         plan.Tier(name, models, "cheapest"),
         plan.Split(name, tuple(plan.Slice(10_000 // len(targets) + 1, each) for each in targets)),
         plan.With(name=name, step=targets[0], deadline_s=1.0),
+        all_of(name, targets, parallel=draw(st.booleans()), scorer=scorer),
     ]
 
 

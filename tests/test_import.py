@@ -34,7 +34,7 @@ tier fast { models = [llama, base], pick = cheapest }
 classify complexity using heuristic { labels = low < medium < high, unsure = up }
 scorer long using length { min = 3 }
 let hard = complexity == high and request.tokens > limit
-cascade answer { steps = [fast, base], accept = long >= bar }
+cascade answer { steps = [fast, base], accept = long >= bar, allow = [late_first_token("judged")] }
 flow demo { else -> nonsense }
 """
 
@@ -102,7 +102,7 @@ model mine { provider = lib.dc1, id = "mine", price = free }
 model next like lib.base { id = "gpt-4o" }
 tier both { models = [mine, lib.llama] }
 scorer judged using judge { model = lib.llama }
-cascade steps { steps = [lib.fast, next], accept = lib.long >= lib.bar and judged >= 0.5 }
+cascade steps { steps = [lib.fast, next], accept = lib.long >= lib.bar and judged >= 0.5, allow = [late_first_token("judged")] }
 fallback safe { try = [steps, lib.answer] }
 split shares { 10% -> lib.base, else -> safe }
 route table { when lib.hard -> both, else -> shares }

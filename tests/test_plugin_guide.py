@@ -20,8 +20,8 @@ from mmflow.options import fields_of
 GUIDE = (ROOT / "plugins" / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 KEY = "acme-key-0123456789"
-DESK = 'acme = "acme_llm"', 'acme = "acme_llm"\n"acme.desk" = "acme_desk"'
-DESK_FILE = 'only-include = ["acme_llm.py"]', 'only-include = ["acme_llm.py", "acme_desk.py"]'
+MORE_PLUGINS = {"acme_desk.py": "acme.desk", "acme_second.py": "acme.second", "acme_shelf.py": "acme.shelf"}
+"""The modules that the page adds to its distribution, and their entry points."""
 
 
 @attrs.frozen
@@ -85,9 +85,11 @@ class Reader:
         for step in STEPS:
             if step.file:
                 (self.folder / step.file).write_text(step.text)
-                if step.file == "acme_desk.py":
+                if plugin := MORE_PLUGINS.get(step.file):
                     project = self.folder / "pyproject.toml"
-                    project.write_text(project.read_text().replace(*DESK).replace(*DESK_FILE))
+                    entry, first = f'"{plugin}" = "{step.file.removesuffix(".py")}"', 'acme = "acme_llm"\n'
+                    text = project.read_text().replace(first, f"{first}{entry}\n")
+                    project.write_text(text.replace('["acme_llm.py"', f'["acme_llm.py", "{step.file}"'))
                     self.environment.install(self.folder)
             elif step.command.startswith("pip install"):
                 self.environment.install(self.folder)
@@ -129,7 +131,19 @@ def test_a_command_of_the_page_does_what_the_page_shows(reader: Reader, step: St
 
 
 def test_the_page_shows_what_it_promises() -> None:
-    assert set(FILES) == {"pyproject.toml", "acme_llm.py", "support.mmf", "wrong.mmf", "acme_desk.py", "desk.mmf", "test_acme.py"}
+    assert set(FILES) == {
+        "pyproject.toml",
+        "acme_llm.py",
+        "support.mmf",
+        "wrong.mmf",
+        "acme_desk.py",
+        "desk.mmf",
+        "acme_second.py",
+        "second.mmf",
+        "acme_shelf.py",
+        "shelf.mmf",
+        "test_acme.py",
+    }
     assert {shlex.split(step.command)[0].partition("=")[0] for step in COMMANDS} == {"pip", "mmflow", "ACME_API_KEY", "pytest"}
 
 
@@ -138,7 +152,9 @@ def test_a_provider_takes_less_than_sixty_lines() -> None:
 
 
 def test_the_code_of_the_page_is_typed(reader: Reader) -> None:
-    done = reader.run(f"mypy --strict --cache-dir={reader.folder.parent / 'cache'} acme_llm.py acme_desk.py")
+    done = reader.run(
+        f"mypy --strict --cache-dir={reader.folder.parent / 'cache'} acme_llm.py acme_desk.py acme_second.py acme_shelf.py"
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -169,6 +185,31 @@ def test_the_words_of_the_second_plugin_take_part(reader: Reader) -> None:
     done = reader.run('mmflow run desk.mmf "I want my money back" --dry-run --trace')
     assert done.returncode == 0, done.stderr
     assert "queue = refund" in done.stderr
+
+
+def test_the_strategy_of_the_page_asks_for_a_second_opinion(reader: Reader) -> None:
+    short = reader.run('ACME_API_KEY=… mmflow run second.mmf "Where is my parcel?" --json')
+    assert short.returncode == 0, short.stderr
+    told = json.loads(short.stdout)
+    assert [(call["path"], call["outcome"]) for call in told["calls"]] == [
+        ("main/careful/owlet", "served"),
+        ("main/careful/owl", "rejected"),
+    ]
+    assert [score["path"] for score in told["scores"]] == ["main/careful/owlet", "main/careful/owl"]
+
+
+def test_the_cache_of_the_page_knows_a_question_again_however_it_is_spelt(reader: Reader) -> None:
+    twice = reader.folder / "twice.py"
+    twice.write_text(
+        "import asyncio, mmflow\n"
+        "async def main():\n"
+        "    async with mmflow.load('shelf.mmf') as flow:\n"
+        "        for text in ('Where is my parcel?', 'where is  my PARCEL?', 'And now?'):\n"
+        "            print((await flow.run(text)).summary.cached)\n"
+        "asyncio.run(main())\n"
+    )
+    done = reader.run("ACME_API_KEY=… twice")
+    assert done.stdout.split() == ["False", "True", "False"], done.stderr
 
 
 def test_the_second_plugin_is_told_which_labels_it_can_give(reader: Reader) -> None:

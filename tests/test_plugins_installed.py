@@ -67,8 +67,8 @@ def test_the_list_has_every_word_with_its_distribution_and_version(environment: 
     assert ["hello", "provider", "mmflow-hello", "0.1.0", "ok"] in rows
     assert ["hello.mood", "classifier", "mmflow-hello", "0.1.0", "ok"] in rows
     assert ["hello.politeness", "scorer", "mmflow-hello", "0.1.0", "ok"] in rows
-    assert ["hello.alphabetical", "strategy", "mmflow-hello", "0.1.0", "ok"] in rows
-    assert ["backwards", "strategy", "loud", "1.1", "ok"] in rows
+    assert ["hello.alphabetical", "pick", "mmflow-hello", "0.1.0", "ok"] in rows
+    assert ["backwards", "pick", "loud", "1.1", "ok"] in rows
     assert ["acme.broken", "-", "acme-broken", "0.3", "broken"] in rows
     assert ["sim", "provider", "impostor", "6.6", "ambiguous"] in rows
     assert any(row[:3] == ["keywords", "classifier", "mmflow"] and row[-1] == "ok" for row in rows)
@@ -92,9 +92,10 @@ def test_the_list_as_json_has_the_same(listed: dict[tuple[str, str], dict[str, A
     assert hello["module"] == "mmflow_hello"
     assert hello["words"] == {
         "provider": ["hello"],
-        "classifier": ["hello.mood"],
+        "classifier": ["hello.daytime", "hello.mood"],
         "scorer": ["hello.politeness"],
-        "strategy": ["hello.alphabetical"],
+        "pick": ["hello.alphabetical"],
+        "strategy": ["hello.patient", "hello.stubborn"],
     }
     assert listed["acme.broken", "acme-broken"]["status"] == "broken"
     assert {name for name, distribution in listed if distribution == "mmflow"} >= {"openai", "anthropic", "sim", "tape", "judge"}

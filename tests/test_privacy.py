@@ -14,7 +14,7 @@ provider dc1 using sim { zone = own, region = eu }
 model llama { provider = dc1, id = "llama", price = free }
 model small_judge like llama { id = "judge" }
 model mini { provider = openai, id = "gpt-4o-mini" }
-model sonnet { provider = anthropic, id = "claude-3-5-sonnet" }
+model sonnet { provider = anthropic, id = "claude-sonnet-4-6" }
 classify data using keywords {
   patterns = { public = ["weather"], confidential = ["iban"] }
   labels = public < internal < confidential
@@ -103,7 +103,7 @@ def test_needs_may_be_alternatives_and_exclusions() -> None:
 
 
 def test_a_rule_that_no_model_satisfies_is_told() -> None:
-    assert codes(FILE.replace("target.zone == own", "target.region == mars")) == ["guard-empty"]
+    assert codes(FILE.replace("target.zone == own", "target.region == mars")) == ["guard-empty", "guard-broken"]
 
 
 def test_what_a_guard_cannot_ask_is_refused() -> None:

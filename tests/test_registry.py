@@ -6,16 +6,27 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 from mmflow.check.kinds import KINDS as BLOCKS
 from mmflow.options import fields_of
-from mmflow.plugin import API_VERSION, PickWord, ScorerWord, hook, options
+from mmflow.plugin import API_VERSION, CacheWord, PickWord, ScorerWord, StrategyWord, hook, options
 from mmflow.registry import Plugin, Registry
 from mmflow.registry.entry_points import scan
 from mmflow.registry.loading import FIELDS_OF_THE_LANGUAGE, BrokenPlugin
 from mmflow.vocabulary import WordError, WordKind
+
+
+@options
+class NoOptions:
+    """Nothing to say."""
+
+
+def nothing(*_: object) -> Any:
+    raise AssertionError("a registry makes nothing")
+
 
 STRATEGY = """
 from mmflow.plugin import PickWord, hook
@@ -108,20 +119,20 @@ def test_a_misspelt_word_is_answered_with_the_near_one(site: Path) -> None:
     install(site, "a", "1", {"alphabetical": "a_module"}, {"a_module": STRATEGY.format(names=["alphabetical"])})
     error = refused(only(site), "alfabetical")
     assert (error.reason, error.help) == ("unknown", "did you mean `alphabetical`?")
-    assert error.message == "no installed plugin brings the strategy `alfabetical`"
+    assert error.message == "no installed plugin brings the pick `alfabetical`"
 
 
 def test_a_misspelt_word_of_a_known_plugin_is_answered_with_what_it_brings(site: Path) -> None:
     install(site, "acme", "1.2", {"acme": "acme_module"}, {"acme_module": STRATEGY.format(names=["zigzag", "acme"])})
     error = refused(only(site), "acme.other")
-    assert error.message == "the plugin `acme` (acme 1.2) has no strategy `acme.other`"
-    assert error.help == "it brings `acme` (a strategy), `acme.zigzag` (a strategy)"
+    assert error.message == "the plugin `acme` (acme 1.2) has no pick `acme.other`"
+    assert error.help == "it brings `acme` (a pick), `acme.zigzag` (a pick)"
 
 
 def test_a_word_of_another_kind_is_told_with_its_use(site: Path) -> None:
     install(site, "a", "1", {"alphabetical": "a_module"}, {"a_module": STRATEGY.format(names=["alphabetical"])})
     error = refused(only(site), "alphabetical", "provider")
-    assert error.message == "`alphabetical` is a strategy, not a provider"
+    assert error.message == "`alphabetical` is a pick, not a provider"
     assert error.help == "it is used as `pick = alphabetical`"
 
 
@@ -204,7 +215,9 @@ def test_a_plugin_inside_an_archive_is_found(site: Path, tmp_path: Path, monkeyp
 
 # ---- broken plugins -------------------------------------------------------------------------------------------------------
 
-PRELUDE = "from mmflow.plugin import ClassifierWord, PickWord, ScorerWord, hook, option, options\n"
+PRELUDE = """
+from mmflow.plugin import CacheWord, Calls, ClassifierWord, PickWord, ScorerWord, StrategyWord, hook, option, options
+"""
 SCORERS = "@hook\ndef mmflow_scorers(): "
 PICKS = "@hook\ndef mmflow_strategies(): "
 BROKEN = {
@@ -223,7 +236,7 @@ BROKEN = {
     "a word that is none": (SCORERS + "return [{}]", "returns a dict in `mmflow_scorers`"),
     "a word of another kind": (SCORERS + "return [PickWord('x', len, '')]", "returns a PickWord in `mmflow_scorers`"),
     "a word that no file can write": (PICKS + "return [PickWord('bro-ken', len, '')]", "brings a word 'bro-ken'"),
-    "a word twice": (PICKS + "return [PickWord('x', len, '')] * 2", "brings the strategy `x` twice"),
+    "a word twice": (PICKS + "return [PickWord('x', len, '')] * 2", "brings the pick `x` twice"),
     "a word that nothing makes": (
         "@options\nclass O: pass\n" + SCORERS + "return [ScorerWord('x', O, None)]",
         "brings `x`, which is made by None",
@@ -240,6 +253,23 @@ BROKEN = {
     "a type that the language does not know": (
         "@options\nclass O:\n    x: complex = option(doc='')\n" + SCORERS + "return [ScorerWord('x', O, O)]",
         "fails in `mmflow_scorers` (TypeError: O.x: the language has no type for <class 'complex'>",
+    ),
+    "a strategy with a field that the language has": (
+        "@options\nclass O:\n    of: int = option(doc='')\n" + PICKS + "return [StrategyWord('x', O, O)]",
+        "has a field `of` in `x`, which every strategy has already",
+    ),
+    "a strategy whose summary is no function": (
+        "@options\nclass O: pass\n" + PICKS + "return [StrategyWord('x', O, O, Calls(2))]",
+        "brings `x`, whose `calls` is Calls(most=2",
+    ),
+    "a cache with fields that the language has": (
+        "@options\nclass O:\n    ttl: int = option(doc='')\n    zone: str = option(doc='')\n"
+        "@hook\ndef mmflow_caches(): return [CacheWord('x', O, O)]",
+        "has a field `ttl`, `zone` in `x`, which every cache has already",
+    ),
+    "a strategy among the caches": (
+        "@options\nclass O: pass\n@hook\ndef mmflow_caches(): return [StrategyWord('x', O, O)]",
+        "returns a StrategyWord in `mmflow_caches`",
     ),
     "such a type inside a record": (
         "@options\nclass I:\n    x: complex = option(doc='')\n"
@@ -273,9 +303,29 @@ def test_a_broken_plugin_is_set_aside_with_the_reason_and_stops_nothing_else(sit
     assert plugin(registry, "broken").problem == error.message
 
 
-@pytest.mark.parametrize(("kind", "block"), [("provider", "provider"), ("classifier", "classify"), ("scorer", "scorer")])
+@pytest.mark.parametrize(("kind", "block"), [(kind.word, name) for name, kind in BLOCKS.items() if kind.word])
 def test_every_field_of_the_language_is_kept_from_plugins(kind: WordKind, block: str) -> None:
     assert {field.name for field in fields_of(BLOCKS[block].fields)} <= FIELDS_OF_THE_LANGUAGE[kind]
+
+
+def test_one_hook_brings_orders_of_a_tier_and_strategies() -> None:
+    order = PickWord("same", lambda candidates, random: candidates, "")
+    strategy = StrategyWord("same", NoOptions, lambda options, host: SimpleNamespace())
+    registry = Registry.of({"acme": SimpleNamespace(mmflow_strategies=hook(lambda: [order, strategy]))})
+    assert registry.find("pick", "acme.same") is order
+    assert registry.find("strategy", "acme.same") is strategy
+    assert plugin(registry, "acme").words == {"pick": ("acme.same",), "strategy": ("acme.same",)}
+
+
+def test_a_strategy_is_no_order_of_a_tier_and_each_is_told_with_its_use() -> None:
+    words = [StrategyWord("rush", NoOptions, nothing), CacheWord("attic", NoOptions, nothing)]
+    registry = Registry.of({"acme": words})
+    error = refused(registry, "acme.rush", "pick")
+    assert error.message == "`acme.rush` is a strategy, not a pick"
+    assert error.help == "it is used as `strategy x using acme.rush`"
+    error = refused(registry, "acme.attic", "strategy")
+    assert error.message == "`acme.attic` is a cache, not a strategy"
+    assert error.help == "it is used as `cache x using acme.attic`"
 
 
 def test_the_place_in_the_plugins_code_is_known(site: Path) -> None:
@@ -317,11 +367,6 @@ def test_a_message_of_a_plugin_is_one_line_without_controls_and_short(site: Path
 
 
 # ---- given words ------------------------------------------------------------------------------------------------------------
-
-
-@options
-class NoOptions:
-    """Nothing to say."""
 
 
 def _module(**attributes: Callable[..., object]) -> ModuleType:

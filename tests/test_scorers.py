@@ -11,6 +11,7 @@ from mmflow.patterns import PatternError
 from mmflow.plugin import (
     Call,
     CallError,
+    File,
     Function,
     Message,
     Model,
@@ -80,16 +81,57 @@ def test_pattern_needs_something_to_look_for_and_a_pattern_that_can_be_used():
         pattern.PatternScorer(pattern.PatternOptions(match=Pattern("a(?=b)")))
 
 
+def json_valid_with(path=None):
+    (word,) = json_valid.mmflow_scorers()
+    return word.make(json_valid.JsonValidOptions(schema=path and File(path)), None)
+
+
 @pytest.mark.parametrize("text", ['{"a": 1}', " [1, 2]\n", '```json\n{"a": 1}\n```', "```\n[]\n```", "true"])
 def test_json_is_valid_also_in_a_fence(text):
-    assert score(json_valid.JsonValid(), text) == 1.0
+    assert score(json_valid_with(), text) == 1.0
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", '{"a": NaN}', 'Here: {"a": 1}', '{"a": 1} done', "{'a': 1}", '"\ud800"', "[" * 100_000, "```json\n{\n```"]
 )
 def test_what_is_not_one_json_value_scores_nothing(text):
-    assert score(json_valid.JsonValid(), text) == 0.0
+    assert score(json_valid_with(), text) == 0.0
+
+
+def test_json_is_valid_where_the_schema_allows_it(tmp_path):
+    path = tmp_path / "reply.json"
+    name = {"type": "string", "pattern": "^(a+)+$"}
+    path.write_text(
+        json.dumps({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": {"n": name}})
+    )
+    scorer = json_valid_with(path)
+    assert score(scorer, '```json\n{"a": "aa", "b": 1}\n```') == 1.0
+    for wrong in ('{"a": 1}', "{}", "[]", '{"a": "aa"', '{"a": "' + "a" * 50_000 + 'b"}', "[" * 900 + "]" * 900):
+        assert score(scorer, wrong) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "No such file"),
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"type": "intger"}', "intger"),
+        ("[1]", "no schema"),
+        ('{"$ref": "http://127.0.0.1:1/other.json"}', "references to other files are not followed"),
+        ('{"pattern": "(?=a)"}', "regex"),
+        (" " * 1_000_001, "more than 1000 kB"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_told_before_the_first_answer(tmp_path, text, says):
+    path = tmp_path / "reply.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(OptionError) as caught:
+        json_valid_with(path)
+    assert (caught.value.field, says in caught.value.message) == ("schema", True), caught.value.message
+    assert len(caught.value.message) < 400
 
 
 class Asked:

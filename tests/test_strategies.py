@@ -6,15 +6,21 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mmflow_plugins.strategies import cheapest, fastest, listed, weighted
+from mmflow_plugins.strategies import cheapest, fastest, least_busy, listed, weighted
 
 from mmflow.plugin import Candidate, Model
 
-PICKS = {"listed": listed.listed, "cheapest": cheapest.cheapest, "fastest": fastest.fastest, "weighted": weighted.weighted}
+PICKS = {
+    "listed": listed.listed,
+    "cheapest": cheapest.cheapest,
+    "fastest": fastest.fastest,
+    "least_busy": least_busy.least_busy,
+    "weighted": weighted.weighted,
+}
 
 
-def candidate(name, p95_s=None, cost_microusd=None, weight=1.0):
-    return Candidate(Model(name=name, id=name, provider="p", weight=weight), p95_s, cost_microusd)
+def candidate(name, p95_s=None, cost_microusd=None, weight=1.0, in_flight=0):
+    return Candidate(Model(name=name, id=name, provider="p", weight=weight), p95_s, cost_microusd, in_flight)
 
 
 def names(order):
@@ -56,11 +62,16 @@ def test_fastest_rises_in_p95_with_unknown_last_and_ties_as_listed(members, seed
 
 @given(members=members())
 def test_only_weighted_uses_randomness(members):
-    for name in ("listed", "cheapest", "fastest"):
+    for name in PICKS.keys() - {"weighted"}:
         random = Random(1)
         before = random.getstate()
         PICKS[name](members, random)
         assert random.getstate() == before
+
+
+def test_the_least_busy_is_first_and_of_equals_the_first_in_the_file():
+    members = [candidate("a", in_flight=2), candidate("b", in_flight=0), candidate("c", in_flight=1), candidate("d", in_flight=0)]
+    assert names(least_busy.least_busy(members, Random(0))) == ["b", "d", "c", "a"]
 
 
 def test_free_is_cheaper_than_dear_and_unknown_is_not_free():
@@ -86,7 +97,7 @@ def test_each_member_is_first_as_often_as_its_weight_says():
     assert orders["a", "b", "c"] / first["a"] == pytest.approx(2 / 3, abs=0.02)
 
 
-@pytest.mark.parametrize("module", [listed, cheapest, fastest, weighted])
+@pytest.mark.parametrize("module", [listed, cheapest, fastest, least_busy, weighted])
 def test_each_plugin_brings_the_word_that_it_is_named_after(module):
     (word,) = module.mmflow_strategies()
     assert f"mmflow_plugins.strategies.{word.name}" == module.__name__

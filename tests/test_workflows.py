@@ -71,6 +71,13 @@ def test_the_commands_in_its_head_run(path: Path, mmflow: Shell) -> None:
         assert (done.code, done.out.startswith("[simulated by")) == (0, True), done.err
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_its_own_tests_pass_and_take_every_arm(path: Path, mmflow: Shell) -> None:
+    done = mmflow("test", str(path), "--coverage")
+    assert (done.code, done.err) == (0, ""), done.out
+    assert re.findall(r"\((\d+)%\)", done.out) == ["100"] * len(plan_of(path).flows)
+
+
 def test_simple_questions_go_to_the_small_model_and_hard_ones_to_the_large() -> None:
     assert run("quickstart.mmf", QUESTIONS[1]).ended.model == "small"
     assert run("quickstart.mmf", QUESTIONS[2]).ended.model == "large"

@@ -16,7 +16,8 @@ Counts = Mapping[tuple[str, Purpose], int]
 class PerToken(msgspec.Struct, frozen=True, kw_only=True):
     """Dollars as a linear function of the tokens of a request and of an answer, before each call is rounded up.
 
-    `input` and `output` are micro-dollars for a million tokens; `fixed_microusd` is what the prompts of judges cost besides.
+    `input` and `output` are micro-dollars for a million tokens; `fixed_microusd` is what system prompts and the words of judges
+    cost besides.
     """
 
     input: int = 0
@@ -44,8 +45,9 @@ class PerToken(msgspec.Struct, frozen=True, kw_only=True):
 class Load:
     """The most of everything that a step may come to; None and infinity are without a bound.
 
-    `time_s` is without what servers ask us to wait. `endless` says what only a deadline bounds, `unknown` why dollars have no
-    bound. `is_cut` is whether the deadline of a `with` bounds some of the time. `longest` is the longest answer in tokens.
+    `time_s` is without what servers ask us to wait; `declared_s` is the part of it that time-outs, pauses and deadlines of a
+    `with` make up. `endless` says what only a deadline bounds, `unknown` why dollars have no bound. `is_cut` is whether the
+    deadline of a `with` bounds some of the time. `longest` is the longest answer in tokens.
     `signals` are the classifiers that are read; their own load is not in here, since each is read once a request.
     """
 
@@ -54,6 +56,7 @@ class Load:
     microusd: int | None = 0
     per_token: PerToken | None = attrs.field(factory=PerToken)
     time_s: float = 0.0
+    declared_s: float = 0.0
     is_cut: bool = False
     endless: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
@@ -69,6 +72,7 @@ class Load:
             microusd=None if self.microusd is None or other.microusd is None else self.microusd + other.microusd,
             per_token=None if self.per_token is None or other.per_token is None else self.per_token + other.per_token,
             time_s=self.time_s + other.time_s,
+            declared_s=self.declared_s + other.declared_s,
         )
 
     def __or__(self, other: "Load") -> "Load":
@@ -80,6 +84,7 @@ class Load:
             microusd=None if self.microusd is None or other.microusd is None else max(self.microusd, other.microusd),
             per_token=None if self.per_token is None or other.per_token is None else self.per_token | other.per_token,
             time_s=max(self.time_s, other.time_s),
+            declared_s=max(self.declared_s, other.declared_s),
         )
 
     def times(self, count: int) -> "Load":
@@ -91,13 +96,19 @@ class Load:
             microusd=None if self.microusd is None else self.microusd * count,
             per_token=None if self.per_token is None else self.per_token.times(count),
             time_s=self.time_s * count,
+            declared_s=self.declared_s * count,
         )
 
     def within(self, deadline_s: float | None) -> "Load":
         """The same under a deadline of its own."""
         if deadline_s is None or (self.time_s <= deadline_s and not self.endless):
             return self
-        return attrs.evolve(self, time_s=deadline_s, is_cut=True, endless=frozenset())
+        return attrs.evolve(self, time_s=deadline_s, declared_s=deadline_s, is_cut=True, endless=frozenset())
+
+    def at_once(self, other: "Load") -> "Load":
+        """Both, begun at the same time."""
+        longest, declared = max(self.time_s, other.time_s), max(self.declared_s, other.declared_s)
+        return attrs.evolve(self + other, time_s=longest, declared_s=declared)
 
     def _either(self, other: "Load") -> "Load":
         """What is the same whether both happen or one of them."""
@@ -118,6 +129,14 @@ def worst(loads: list[Load]) -> Load:
     return found
 
 
+def at_once(loads: list[Load]) -> Load:
+    """All of them, begun at the same time."""
+    found = loads[0] if loads else Load()
+    for each in loads[1:]:
+        found = found.at_once(each)
+    return found
+
+
 def in_turn(loads: list[Load]) -> Load:
     """All of them, one after the other."""
     found = Load()
@@ -131,7 +150,7 @@ def call(
 ) -> Load:
     """One call of a model that reads and writes at most so many tokens, within a time-out of its own.
 
-    For a judge or a classifier, `own_tokens` of the input are its own words, whatever the request.
+    `own_tokens` of the input are not the request's: the system prompt, the words of a judge or a classifier.
     """
     microusd, unknown = _microusd(model, input_tokens, output_tokens)
     endless = frozenset[str]() if total_s is not None else frozenset((f"`{model.name}` has no time-out of its own",))
@@ -141,6 +160,7 @@ def call(
         microusd=microusd,
         per_token=_per_token(model, purpose, output_tokens, own_tokens),
         time_s=inf if total_s is None else total_s,
+        declared_s=total_s or 0.0,
         endless=endless,
         unknown=frozenset() if unknown is None else frozenset((unknown,)),
         longest=min(output_tokens, inf if model.context_tokens is None else model.context_tokens),
@@ -178,7 +198,8 @@ def _per_token(model: Model, purpose: Purpose, output_tokens: float, own_tokens:
         return None
     match purpose:
         case "answer":
-            return PerToken(input=prices[0], output=prices[1])
+            own = -(-own_tokens * prices[0] // TOKENS_PER_PRICE)
+            return PerToken(input=prices[0], output=prices[1], fixed_microusd=own)
         case _:
             own = -(-(own_tokens * prices[0] + int(output_tokens) * prices[1]) // TOKENS_PER_PRICE)
             return PerToken(input=prices[0], output=prices[0] if purpose == "judge" else 0, fixed_microusd=own)

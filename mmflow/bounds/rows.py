@@ -6,15 +6,16 @@ from typing import Literal
 
 import msgspec
 
+from mmflow.bounds.cases import arm_cases, cases
 from mmflow.bounds.estimate import estimated
 from mmflow.bounds.load import Counts, Load, PerToken
-from mmflow.bounds.names import arm_texts, target_text
+from mmflow.bounds.names import arm_texts, step_text, target_text
 from mmflow.bounds.walk import Choices
-from mmflow.bounds.ways import Domains, domains_between, in_words, most_tokens, ways
-from mmflow.bounds.worst import worst_case
-from mmflow.plan import Flow, Plan, Route
+from mmflow.bounds.ways import domains_between, in_words
+from mmflow.bounds.worst import degraded_to, worst_case
+from mmflow.plan import Flow, Plan
 from mmflow.plugin import Purpose, Zone
-from mmflow.situations import Assignment, TooMany
+from mmflow.situations import TooMany
 
 
 class CallCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,56 +106,25 @@ def bounds(plan: Plan, flow: Flow) -> FlowBounds:
     domains = domains_between((plan, flow))
     remarks: list[str] = []
     try:
-        paths = list(_paths(plan, flow, domains))
+        paths = cases(plan, flow, domains)
     except TooMany:
         remarks.append("there are too many situations to tell apart: each arm stands for all of them, at its worst")
-        paths = list(_arms(plan, flow))
-    loads = [worst_case(plan, flow, choices, most) for _, choices, most in paths]
-    found = [bound_of(plan, flow, load, choices) for load, (_, choices, _) in zip(loads, paths, strict=True)]
+        paths = arm_cases(plan, flow)
+    loads = [worst_case(plan, flow, case.choices, case.longest) for case in paths]
+    found = [bound_of(plan, flow, load, case.choices) for load, case in zip(loads, paths, strict=True)]
     whole = worst_of(found)
     rows = [
         Row(
-            situations=situations,
-            arms=arm_texts(plan, choices),
-            target=target_text(plan, flow.step, choices),
+            situations=None if case.situations is None else in_words(case.situations, domains),
+            arms=arm_texts(plan, case.choices),
+            target=target_text(plan, flow.step, case.choices),
             bound=bound,
             share=_share(bound.cost, whole.cost),
-            choices=dict(choices),
+            choices=dict(case.choices),
         )
-        for bound, (situations, choices, _) in zip(found, paths, strict=True)
+        for bound, case in zip(found, paths, strict=True)
     ]
-    return FlowBounds(flow=flow.name, worst=whole, rows=tuple(rows), remarks=(*remarks, *_remarks(flow, whole)))
-
-
-_Path = tuple[tuple[str, ...] | None, Choices, int | None]
-"""The situations in words, the arms that they take, and the longest request among them."""
-
-
-def _paths(plan: Plan, flow: Flow, domains: Domains) -> Iterator[_Path]:
-    """Each way through the arms, in their order."""
-    by_choices: dict[tuple[tuple[str, int], ...], list[Assignment]] = {}
-    for way in ways(plan, flow.step, domains):
-        by_choices.setdefault(tuple(way.choices.items()), []).append(way.values)
-    for key in sorted(by_choices, key=lambda items: [arm for _, arm in items]):
-        situations = by_choices[key]
-        longest = [least_tokens(flow.max_input_tokens, most_tokens(each, domains)) for each in situations]
-        most = None if any(each is None for each in longest) else max(each for each in longest if each is not None)
-        yield in_words(situations, domains), dict(key), most
-
-
-def _arms(plan: Plan, flow: Flow) -> Iterator[_Path]:
-    """Each arm of the flow's own table, whether or not a situation takes it."""
-    first = plan.steps[flow.step]
-    if not isinstance(first, Route):
-        yield None, {}, flow.max_input_tokens
-        return
-    for arm in range(len(first.arms) + (first.otherwise is not None)):
-        yield None, {first.name: arm}, flow.max_input_tokens
-
-
-def least_tokens(one: int | None, other: int | None) -> int | None:
-    """The smaller of two bounds, either of which may be none."""
-    return min((each for each in (one, other) if each is not None), default=None)
+    return FlowBounds(flow=flow.name, worst=whole, rows=tuple(rows), remarks=(*remarks, *_remarks(plan, flow, whole)))
 
 
 def bound_of(plan: Plan, flow: Flow, load: Load, choices: Choices) -> Bound:
@@ -259,8 +229,9 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 6)
 
 
-def _remarks(flow: Flow, whole: Bound) -> Iterator[str]:
+def _remarks(plan: Plan, flow: Flow, whole: Bound) -> Iterator[str]:
     cost, time = whole.cost, whole.time
+    yield from _degraded(plan, flow)
     if cost.by == "max_cost":
         alone = "" if cost.calls_microusd is None else "the calls alone could cost more; "
         yield f"worst cost: {alone}`max_cost` refuses the call that could bring the request above it"
@@ -268,6 +239,12 @@ def _remarks(flow: Flow, whole: Bound) -> Iterator[str]:
         yield f"worst cost without `max_cost` is unknown: {_first(cost.unknown)}"
     if time.by == "deadline":
         yield f"worst time: the deadline holds: {_first(time.endless) or 'the time-outs and pauses add up to more'}"
+
+
+def _degraded(plan: Plan, flow: Flow) -> Iterator[str]:
+    targets = " or ".join(f"`{step_text(plan, each)}`" for each in degraded_to(plan, flow))
+    if targets:
+        yield f"budget `{flow.budget}` may ask {targets} in place of an arm's target: each way is at the worse of them"
 
 
 def _first(reasons: tuple[str, ...], shown: int = 3) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from mmflow.plan import Ask, Cascade, Fallback, Plan, Route, Split, Step, Tier, With
+from mmflow.plan import Ask, Cascade, Experiment, Fallback, Plan, Route, Split, Step, Strategy, Tier, With
 
 Choices = Mapping[str, int]
 """The arm that each route takes, by its name: its number from 0, the number of arms for `else`."""
@@ -43,9 +43,9 @@ def targets_of(step: Step, choices: Choices | None = None) -> tuple[str, ...]:
                 chosen = target_of(step, choices[step.name])
                 return () if chosen is None else (chosen,)
             return (*(arm.step for arm in step.arms), *(() if step.otherwise is None else (step.otherwise,)))
-        case Cascade(steps=steps) | Fallback(steps=steps):
+        case Cascade(steps=steps) | Fallback(steps=steps) | Strategy(steps=steps):
             return steps
-        case Split(slices=slices):
+        case Split(slices=slices) | Experiment(slices=slices):
             return tuple(each.step for each in slices)
         case With(step=inner):
             return (inner,)

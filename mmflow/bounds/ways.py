@@ -26,8 +26,8 @@ class Way:
     choices: Choices
 
 
-def ways(plan: Plan, root: str, domains: Domains, given: Assignment | None = None) -> Iterator[Way]:
-    """Every way from a step on, under the values that are given. Raises `TooMany` past `MAX_WAYS`."""
+def ways(plan: Plan, root: str, domains: Domains, given: Assignment | None = None, *, most: int = MAX_WAYS) -> Iterator[Way]:
+    """Every way from a step on, under the values that are given. Raises `TooMany` past `most` of them."""
     under = _routes_under(plan, root)
     stack: list[tuple[dict[str, Value], dict[str, int], tuple[str, ...], int]] = [(dict(given or {}), {}, under[root], 0)]
     count = 0
@@ -49,7 +49,7 @@ def ways(plan: Plan, root: str, domains: Domains, given: Assignment | None = Non
             arm = 0
         else:
             count += 1
-            if count > MAX_WAYS:
+            if count > most:
                 raise TooMany
             yield Way(values, choices)
 

@@ -1,8 +1,9 @@
 """The worst case of a flow: what the executor may do at most for a request that takes given arms.
 
-Three things that a plan does not say are taken to hold. A provider keeps to `max_output` and to the context window. The tokens
+Four things that a plan does not say are taken to hold. A provider keeps to `max_output` and to the context window. The tokens
 of a request are those that the runtime counts. A classifier or a scorer says at most `OPINION_PROMPT_TOKENS` of its own words to
-the models that its options name; that it asks each once, for at most `OPINION_OUTPUT_TOKENS`, the runtime enforces.
+the models that its options name; that it asks each once, for at most `OPINION_OUTPUT_TOKENS`, the runtime enforces. A strategy
+calls its targets evenly: none a second time before each has been called once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,26 @@ from math import inf
 
 import attrs
 
-from mmflow.bounds.load import Load, call, in_turn, worst
+from mmflow.bounds.load import Load, at_once, call, in_turn, worst
+from mmflow.bounds.prompts import prompt_tokens
 from mmflow.bounds.walk import Choices, bottom_up, targets_of
-from mmflow.plan import Ask, Cascade, Classifier, Fallback, Flow, Plan, Route, ScoreIs, Scorer, Split, Tier, With, signals_of
+from mmflow.plan import (
+    Ask,
+    Cascade,
+    Classifier,
+    Experiment,
+    Fallback,
+    Flow,
+    Plan,
+    Route,
+    ScoreIs,
+    Scorer,
+    Split,
+    Strategy,
+    Tier,
+    With,
+    signals_of,
+)
 from mmflow.plugin import OPINION_OUTPUT_TOKENS, Model, Purpose
 from mmflow.situations import atoms
 from mmflow.tokens import bound_tokens
@@ -21,10 +39,16 @@ OPINION_PROMPT_TOKENS = 1_000
 """What a judge or a classifier says to its model beside what it judges and what its options say."""
 
 
-def worst_case(plan: Plan, flow: Flow, choices: Choices, max_input_tokens: int | None) -> Load:
-    """The load of a request that takes these arms; of the worst of them in a table that is not among the choices."""
-    found = _Worst(plan, choices, inf if max_input_tokens is None else max_input_tokens)
+def worst_case(plan: Plan, flow: Flow, choices: Choices, max_input_tokens: int | None, *, is_repeated: bool = True) -> Load:
+    """The load of a request that takes these arms; of the worst of them in a table that is not among the choices.
+
+    Where the flow's budget may replace the arm's target, of the worse of both. Without `is_repeated`, nothing is tried a
+    second time: neither by a fallback nor for the contract of the answer.
+    """
+    found = _Worst(plan, flow, choices, inf if max_input_tokens is None else max_input_tokens, is_repeated)
     load = found.step(flow.step, flow.max_output_tokens)
+    for target in degraded_to(plan, flow):
+        load = load | found.step(target, flow.max_output_tokens)
     load = attrs.evolve(load, signals=load.signals.union(guarding(plan, flow)))
     return in_turn([load, *(found.classified(plan.classifiers[name]) for name in sorted(load.signals))])
 
@@ -35,10 +59,22 @@ def asked_by(declared: Classifier | Scorer, plan: Plan) -> list[Model]:
     return [plan.models[name] for name in names if name in plan.models]
 
 
-def scorers_of(step: Cascade, plan: Plan) -> list[Scorer]:
-    """The scorers that a cascade may ask of an answer, each once."""
-    names = dict.fromkeys(each.scorer for each in atoms([step.accept]) if isinstance(each, ScoreIs))
-    return [plan.scorers[name] for name in names]
+def scorers_of(step: Cascade | Experiment | Strategy, plan: Plan) -> list[Scorer]:
+    """The scorers that a step may ask of an answer, each once."""
+    match step:
+        case Cascade(accept=accept):
+            names = tuple(each.scorer for each in atoms([accept]) if isinstance(each, ScoreIs))
+        case Experiment(metric=metric, sample=sample):
+            names = (metric,) if sample else ()
+        case Strategy(scorers=scorers):
+            names = scorers
+    return [plan.scorers[name] for name in dict.fromkeys(names)]
+
+
+def degraded_to(plan: Plan, flow: Flow) -> list[str]:
+    """The steps that the flow's budget may ask in place of an arm's."""
+    thresholds = plan.budgets[flow.budget].thresholds if flow.budget is not None else ()
+    return [each.target for each in thresholds if each.action == "degrade" and each.target is not None]
 
 
 def guarding(plan: Plan, flow: Flow) -> list[str]:
@@ -59,8 +95,10 @@ _Key = tuple[str, int | None]
 @attrs.frozen
 class _Worst:
     plan: Plan
+    flow: Flow
     choices: Choices
     max_input: float
+    is_repeated: bool
 
     def step(self, root: str, max_output_tokens: int | None) -> Load:
         return bottom_up((root, max_output_tokens), self._below, self._load)[root, max_output_tokens]
@@ -86,37 +124,70 @@ class _Worst:
         match self.plan.steps[name]:
             case Ask(model=model):
                 declared = self.plan.models[model]
-                longest = inf if most is None else most
-                return self._call(declared, "answer", self.max_input, _least(longest, declared.max_output_tokens))
+                own = prompt_tokens(self.plan, self.flow, declared)
+                wrote = _least(inf if most is None else most, declared.max_output_tokens)
+                return self._call(declared, "answer", self.max_input + own, wrote, own).times(1 + self._asked_again())
             case Tier():
                 return in_turn(loads)
             case Route() as step:
                 return attrs.evolve(worst(loads), signals=worst(loads).signals | frozenset(tried(step, self.choices)))
             case Split():
                 return worst(loads)
+            case Experiment() as step:
+                return worst([each + self._judged(scorers_of(step, self.plan), each.longest) for each in loads])
+            case Strategy() as step:
+                return self._strategy(step, loads)
             case Cascade() as step:
-                judged = [self._judged(step, each.longest) for each in loads[:-1]]
+                judged = [self._judged(scorers_of(step, self.plan), each.longest) for each in loads[:-1]]
                 load = in_turn([*loads, *judged])
                 return attrs.evolve(load, signals=load.signals | frozenset(signals_of(step.accept)))
             case Fallback() as step:
+                if not self.is_repeated:
+                    return in_turn(loads)
                 load = in_turn([each.times(1 + step.retry_times) for each in loads])
                 # Doubled after each attempt but the last; the cap keeps the power within a float.
                 pauses_s = step.backoff_s * (2.0 ** min(step.retry_times, 1000) - 1) * len(loads)
                 asked_to_wait = (f"a server may ask `{step.name}` to wait (Retry-After)",) if step.retry_times else ()
-                return attrs.evolve(load, time_s=load.time_s + pauses_s, endless=load.endless.union(asked_to_wait))
+                return attrs.evolve(
+                    load,
+                    time_s=load.time_s + pauses_s,
+                    declared_s=load.declared_s + pauses_s,
+                    endless=load.endless.union(asked_to_wait),
+                )
             case With() as step:
                 return loads[0].within(step.deadline_s)
+
+    def _asked_again(self) -> int:
+        """How often a model is asked again for an answer that breaks the flow's contract."""
+        return self.plan.outputs[self.flow.output].retry_times if self.flow.output is not None and self.is_repeated else 0
+
+    def _strategy(self, step: Strategy, loads: list[Load]) -> Load:
+        """What a strategy comes to by its call summary; nothing bounds one that has none."""
+        if not loads:
+            return Load()
+        judged = [self._judged(scorers_of(step, self.plan), each.longest) for each in loads]
+        if step.calls is None:
+            opaque = frozenset((f"strategy `{step.name}` does not say how many calls it makes",))
+            load = in_turn([*loads, *judged])
+            return attrs.evolve(load, microusd=None, per_token=None, time_s=inf, endless=load.endless | opaque, unknown=opaque)
+        rounds, rest = divmod(step.calls.most, len(loads))
+        together = at_once if step.calls.parallel and not step.calls.staggered else in_turn
+        every = [load for load in loads for _ in range(rounds)] + [worst(loads)] * rest
+        scored = [judge for judge in judged for _ in range(rounds)] + [worst(judged)] * rest
+        return in_turn([together(every), *scored])
 
     def classified(self, declared: Classifier) -> Load:
         """The load of reading a classifier once."""
         own = OPINION_PROMPT_TOKENS + _tokens_of(declared)
         calls = [self._opinion(model, "classify", self.max_input, own) for model in asked_by(declared, self.plan)]
-        return attrs.evolve(in_turn(calls), time_s=declared.timeout_s, endless=frozenset(), longest=0)
+        return attrs.evolve(
+            in_turn(calls), time_s=declared.timeout_s, declared_s=declared.timeout_s, endless=frozenset(), longest=0
+        )
 
-    def _judged(self, cascade: Cascade, longest: float) -> Load:
+    def _judged(self, scorers: Sequence[Scorer], longest: float) -> Load:
         """The load of judging one answer."""
         loads = []
-        for scorer in scorers_of(cascade, self.plan):
+        for scorer in scorers:
             own = OPINION_PROMPT_TOKENS + _tokens_of(scorer)
             calls = [self._opinion(model, "judge", self.max_input + longest, own) for model in asked_by(scorer, self.plan)]
             unbounded = frozenset((f"scorer `{scorer.name}` has no time-out",))

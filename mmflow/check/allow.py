@@ -45,10 +45,13 @@ def _lies_in(span: Span, block: nodes.Block) -> bool:
 
 def allowances(scope: Scope) -> list[Allowance]:
     """What the blocks of a program allow; what cannot be allowed is reported."""
-    return [each for block in list(scope.blocks.values()) for each in _of_block(block, scope)]
+    blocks = [*scope.blocks.values(), *scope.tests.values()]
+    return [each for block in blocks for each in _of_block(block, scope)]
 
 
-def silenced(found: Sequence[Diagnostic], allowed: Sequence[Allowance], source: Source) -> Iterator[Diagnostic]:
+def silenced(
+    found: Sequence[Diagnostic], allowed: Sequence[Allowance], source: Source, *, is_complete: bool = True
+) -> Iterator[Diagnostic]:
     """The diagnostics that nothing silences, and `idle-allow` for what silences nothing in a source or has no reason."""
     by_block: dict[tuple[str, str | None], list[Allowance]] = {}
     for entry in allowed:
@@ -63,7 +66,7 @@ def silenced(found: Sequence[Diagnostic], allowed: Sequence[Allowance], source: 
             yield diagnostic
         used.update(by)
     # With an error, some checks have not been made, and what they would have found may be what is allowed.
-    is_complete = not any(each.severity == "error" for each in found)
+    is_complete = is_complete and not any(each.severity == "error" for each in found)
     for entry in allowed:
         if entry.span.source is source and not entry.reason:
             yield idle_allow(entry, "reason")

@@ -5,10 +5,14 @@ from typing import get_args
 
 from mmflow.check import labels, names, types
 from mmflow.check.scope import Scope
+from mmflow.diagnostics import Diagnostic, error
 from mmflow.patterns import PatternError, compile_pattern
 from mmflow.plan import All, Any_, LabelIs, Not, Operator, RequestIs, ScoreIs, Test, TextMatches
+from mmflow.plugin import ScorerWord
+from mmflow.source import Span
 from mmflow.syntax import nodes
 from mmflow.units import Tokens, UnitError, coerce, parse_quantity
+from mmflow.vocabulary import WordError
 
 # The fields of a request that a condition may read, and what they are compared with.
 _REQUEST_FIELDS = {"tokens": Tokens, "user": str, "language": str, "has_images": bool, "has_tools": bool}
@@ -219,6 +223,10 @@ def _label_list(classifier: str, right: nodes.Expr, visible: tuple[str, ...], sc
 
 def _score(scorer: str, operator: str, right: nodes.Expr, scope: Scope) -> Test | None:
     expanded = scope.expand(right)
+    if isinstance(expanded, nodes.Ref) and _signal_kind(expanded, scope) == "scorer":
+        scope.used.add(expanded.name)
+        scope.report(_of_two_scores(scorer, expanded, right.span, scope))
+        return None
     if operator not in get_args(Operator):
         scope.report(types.wrong_type(f"a score is not compared by `{operator}`", right.span, "use `>=`"))
         return None
@@ -238,6 +246,38 @@ def _score(scorer: str, operator: str, right: nodes.Expr, scope: Scope) -> Test 
         scope.report(types.out_of_range(f"a score is from 0 to 1, not `{expanded.text}`", right.span))
         return None
     return ScoreIs(scorer, operator, number)  # type: ignore[arg-type]  # one of Operator, checked above
+
+
+def _of_two_scores(scorer: str, other: nodes.Ref, span: Span, scope: Scope) -> Diagnostic:
+    own, its = _scale(scorer, scope), _scale(other.name, scope)
+    if own is not None and its is not None and own != its:
+        return mixed_scores(scorer, own, other.name, its, span)
+    help = f"write `{scorer} >= 0.85 and {other.name} >= 0.85`"
+    return types.wrong_type(f"a score is compared with a number, not with the scorer `{other.name}`", span, help)
+
+
+def mixed_scores(scorer: str, own: str, other: str, its: str, span: Span) -> Diagnostic:
+    """Two scores of different kinds that are compared: 0.8 of one says nothing about 0.8 of the other."""
+    message = f"`{scorer}` is a {own} and `{other}` is a {its}: their numbers do not mean the same"
+    return error("mixed-scores", message, span, help=f"compare each with a number: `{scorer} >= 0.85 and {other} >= 0.85`")
+
+
+def _scale(scorer: str, scope: Scope) -> str | None:
+    """What the numbers of a scorer are; None where its word cannot be had."""
+    block, passed = scope.blocks[scorer], {scorer}
+    while block.using is None and block.like is not None:
+        base = scope.full(block.like)
+        if base in passed or base not in scope.blocks:
+            return None
+        passed.add(base)
+        block = scope.blocks[base]
+    if block.using is None:
+        return None
+    try:
+        word = scope.vocabulary.find("scorer", scope.word_path(block.using))
+    except WordError:  # reported at its block
+        return None
+    return word.scale if isinstance(word, ScorerWord) else None
 
 
 # ---- the request --------------------------------------------------------------------------------------------------------------

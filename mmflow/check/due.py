@@ -66,7 +66,7 @@ def _without_quotes(expr: nodes.Expr, type_: FieldType) -> str | None:
         return None
     is_scalar = isinstance(type_, Scalar) and type_.type not in (Secret, File)
     is_name = expr.value.isidentifier() and not (isinstance(type_, Scalar) and type_.type in QUANTITY_TYPES)
-    if (is_name and (is_scalar or expr.value in _words(type_))) or (is_scalar and _is_quantity(expr.value, type_)):
+    if (is_name and (is_scalar or expr.value in words_of(type_))) or (is_scalar and _is_quantity(expr.value, type_)):
         return f"write `{expr.value}` without quotes"
     return None
 
@@ -82,16 +82,17 @@ def _is_quantity(text: str, type_: FieldType) -> bool:
 
 
 def _near_word(expr: nodes.Expr, type_: FieldType) -> str | None:
-    near = did_you_mean(expr.name, _words(type_)) if isinstance(expr, nodes.Ref) else None
+    near = did_you_mean(expr.name, words_of(type_)) if isinstance(expr, nodes.Ref) else None
     # `internal` is no misspelt `external`: slips of the keyboard spare the first letter.
     return f"did you mean `{near}`?" if near and isinstance(expr, nodes.Ref) and near[0] == expr.name[0] else None
 
 
-def _words(type_: FieldType) -> tuple[str, ...]:
+def words_of(type_: FieldType) -> tuple[str, ...]:
+    """The words that may stand in a field; empty where it takes none."""
     match type_:
         case OneWord(words=words):
             return words
         case Either(types=each):
-            return tuple(word for one in each for word in _words(one))
+            return tuple(word for one in each for word in words_of(one))
         case _:
             return ()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from mmflow.check import names
+from mmflow.check import names, safety
 from mmflow.diagnostics import Diagnostic, error
 from mmflow.source import Source
 from mmflow.syntax import nodes
@@ -60,6 +60,10 @@ def gather(file: nodes.File, read: Reader) -> tuple[list[Module], list[Diagnosti
         for item in _imports(module.file):
             if item.name in module.imports:
                 continue  # declared twice, which is reported with the other names
+            if safety.is_python(item.path.value):
+                found.append(safety.python_not_allowed(f"`{item.path.value}`", item.path.span))
+                module.imports[item.name] = None
+                continue
             path = _beside(os.path.dirname(module.source.path), item.path.value)
             if path not in by_path:
                 try:

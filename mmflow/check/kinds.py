@@ -1,12 +1,14 @@
 """The kinds of block and their own fields, as classes: what the checker reads is what the reference and the editor show."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, ClassVar, Literal
 
 import attrs
 
-from mmflow.options import ModelName, Name, ProviderName, Reference, Written, option, options
+from mmflow.options import ClassifierName, File, ModelName, Name, ProviderName, Reference, ScorerName, Written, option, options
 from mmflow.plan import Test
-from mmflow.units import Duration, Money, Price, Score, Share, Tokens
+from mmflow.units import Budget, Duration, Money, Price, Rate, Score, Share, Tokens
 from mmflow.vocabulary import WordKind
 
 # ---- values in a form of their own ----------------------------------------------------------------------------------------
@@ -66,7 +68,16 @@ class PickName(Written):
 
     word: str
 
-    due: ClassVar = "a strategy such as `cheapest`"
+    due: ClassVar = "an order such as `cheapest`"
+
+
+@attrs.frozen
+class OnInvalid(Written):
+    """`fail`, or `retry(2)`: how often the model is asked again."""
+
+    retry_times: int
+
+    due: ClassVar = "`fail` or `retry(1)`"
 
 
 @attrs.frozen
@@ -76,7 +87,7 @@ class Target(Written):
     name: str
     settings: "WithFields | None" = None
 
-    due: ClassVar = "a target: the name of a model, tier, route, cascade, fallback or split"
+    due: ClassVar = "a target: the name of a model, tier, route, cascade, fallback, split, experiment or strategy"
 
 
 # ---- records ----------------------------------------------------------------------------------------------------------------
@@ -97,6 +108,15 @@ class TimeoutFields:
     total: Duration | None = option(None, doc="until the whole answer", check=_positive)
 
 
+def _iso_date(value: str) -> None:
+    try:
+        is_date = date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        is_date = False
+    if not is_date:
+        raise ValueError('write a date such as `"2026-01-31"`')
+
+
 @options
 class PriceFields:
     """What a million tokens cost, by kind."""
@@ -106,6 +126,7 @@ class PriceFields:
     cached_input: Price | None = option(None, doc="input read from the provider's cache; as input where it is not given")
     cache_write: Price | None = option(None, doc="input written to the provider's cache; as input where it is not given")
     reasoning: Price | None = option(None, doc="reasoning; as output where it is not given")
+    as_of: str | None = option(None, doc="the day on which it was right; `check` tells when it is old", check=_iso_date)
 
 
 @options
@@ -127,6 +148,25 @@ class RetryFields:
 
     times: int = option(doc="how many more times", check=_not_negative)
     backoff: Duration = option(Duration(0.2), doc="the bound of the first pause; it doubles, and the pause is drawn below it")
+
+
+def _at_least_one(value: int) -> None:
+    if value < 1:
+        raise ValueError("it must be at least 1")
+
+
+def _some(value: Rate) -> None:
+    if value.count < 1:
+        raise ValueError("it must be at least 1")
+
+
+@options
+class LimitFields:
+    """What is sent at most; more waits its turn, as long as its deadline allows."""
+
+    requests: Rate | None = option(None, doc="requests in a period", check=_some)
+    tokens: Rate | None = option(None, doc="tokens in a period, input and output together", check=_some)
+    concurrency: int | None = option(None, doc="calls at a time", check=_at_least_one)
 
 
 def _temperature(value: float) -> None:
@@ -163,6 +203,7 @@ class ProviderFields:
     without_key: Literal["refuse", "simulate"] = option(
         "refuse", doc="what to do while its key is not set: refuse to call, or answer from `sim`, marked as simulated"
     )
+    limits: LimitFields | None = option(None, doc="what it takes at most")
 
 
 Capability = Literal["tools", "images", "json", "json_schema", "reasoning", "streaming"]
@@ -189,6 +230,21 @@ class ModelFields:
     weight: float = option(1.0, doc="its share under `pick = weighted`", check=_weight)
     failures: Share | None = option(None, doc="how many calls fail; `sim` acts on it")
     timeout: TimeoutFields | Duration | None = option(None, doc="bounds of a call, tighter than the provider's", check=_bounds)
+    limits: LimitFields | None = option(None, doc="what it takes at most, beside the limits of its provider")
+
+
+@options
+class ScorecardFields:
+    """Measured quality of models, by label."""
+
+    from_: File = option(doc="the measurements")
+    by: ClassifierName | None = option(None, doc="the classifier whose labels they are by; where only one has them, that one")
+
+
+class ScorecardName(Reference):
+    """The name of a scorecard."""
+
+    kinds = ("scorecard",)
 
 
 @options
@@ -199,6 +255,9 @@ class TierFields:
     pick: PickName = option(PickName("listed"), doc="which member is tried first")
     min_quality: Score | None = option(None, doc="what every member's `quality` must reach")
     max_p95: Duration | None = option(None, doc="what every member's `latency.p95` must keep")
+    scorecard: ScorecardName | None = option(
+        None, doc="where `min_quality` is looked up for the label of a request; the file's own scorecard where it has one"
+    )
 
 
 @options
@@ -248,6 +307,107 @@ class SplitFields:
     sticky: RequestField = option(RequestField("user"), doc="requests that agree in this take the same arm")
 
 
+def _above_half(value: Share) -> None:
+    if not 0.5 <= value < 1:
+        raise ValueError("it must be from 50% to below 100%")
+
+
+@options
+class PromoteFields:
+    """When an experiment may be decided."""
+
+    min_samples: int = option(100, doc="judged answers that each arm needs first", check=_at_least_one)
+    confidence: Share = option(Share(0.95), doc="of the interval around the difference", check=_above_half)
+    not_worse_than: Score = option(Score(0), doc="how much lower the metric of an arm may be and still win")
+
+
+@options
+class ExperimentFields:
+    """Shares of traffic, compared by a metric."""
+
+    sticky: RequestField = option(RequestField("user"), doc="requests that agree in this take the same arm")
+    metric: ScorerName = option(doc="the scorer that judges the answers of every arm")
+    sample: Share = option(Share(1), doc="the share of answers that are judged")
+    promote: PromoteFields | None = option(None, doc="when it may be decided")
+
+
+@options
+class StrategyFields:
+    """A plugin's way to turn targets into an answer."""
+
+    of: tuple[Target, ...] = option(doc="the targets")
+
+
+def _some_money(value: Budget) -> None:
+    if value.amount_microusd < 1:
+        raise ValueError("it must be above $0")
+
+
+@options
+class BudgetFields:
+    """Money in a period; past the limit requests are refused, unless an arm says otherwise."""
+
+    limit: Budget = option(doc="how much, and in what time", check=_some_money)
+    per: RequestField | None = option(None, doc="each value of this field of the request has a limit of its own")
+
+
+@options
+class CacheFields:
+    """Answers that are kept."""
+
+    ttl: Duration = option(Duration(3600), doc="how long", check=_positive)
+    scope: Literal["user", "team", "all"] = option(
+        "user", doc='who may get them: the same user, the same `meta("team")`, anybody'
+    )
+    zone: Literal["own", "external"] | None = option(None, doc="whose machines keep them; guarded data needs to know")
+
+
+@options
+class PromptFields:
+    """The system message, by model."""
+
+
+@options
+class OutputFields:
+    """What an answer must be."""
+
+    format: Literal["text", "json"] = option("text", doc="its form")
+    schema: File | None = option(None, doc="the JSON Schema that it satisfies")
+    on_invalid: OnInvalid = option(OnInvalid(0), doc="what to do when it is not: `fail`, or ask the same model again")
+
+
+class BudgetName(Reference):
+    """The name of a budget."""
+
+    kinds = ("budget",)
+
+
+class CacheName(Reference):
+    """The name of a cache."""
+
+    kinds = ("cache",)
+
+
+class PromptName(Reference):
+    """The name of a prompt."""
+
+    kinds = ("prompt",)
+
+
+class OutputName(Reference):
+    """The name of an output contract."""
+
+    kinds = ("output",)
+
+
+@options
+class SlaFields:
+    """A promise about time."""
+
+    p95: Duration = option(doc="what 95 of 100 requests take at most", check=_positive)
+    of: Literal["first_token", "total"] = option("total", doc="until the first token, or until the whole answer")
+
+
 class GuardName(Reference):
     """The name of a guard."""
 
@@ -268,9 +428,66 @@ class FlowFields:
     max_output: Tokens | None = option(None, doc="tokens of an answer", check=_positive)
     max_cost: Money | None = option(None, doc="what one request may cost, rejected answers and judges included")
     guards: tuple[GuardName, ...] | None = option(None, doc="what must hold of every model that its requests reach")
+    sla: SlaFields | None = option(None, doc="how long answers may take; `check` compares it with an estimate")
+    traffic: Rate | None = option(None, doc="the requests that are expected; `check` compares them with the budget")
+    budget: BudgetName | None = option(None, doc="the money that its requests share")
+    cache: CacheName | None = option(None, doc="where its answers are kept")
+    prompt: PromptName | None = option(None, doc="the system message")
+    output: OutputName | None = option(None, doc="what its answers must be")
 
 
-Arms = Literal["none", "conditions", "shares", "needs"]
+class FlowName(Reference):
+    """The name of a flow."""
+
+    kinds = ("flow",)
+
+
+@attrs.frozen
+class Fixed(Written):
+    """`{ task = code, upgrade = sonnet }`: its items, which mean something to the declarations that they name."""
+
+    node: Any
+
+    due: ClassVar = "a record such as `{ task = code }`: labels of classifiers, arms of splits, scores of scorers"
+
+
+@attrs.frozen
+class Expectation(Written):
+    """`served_by(fast)`, `cost < $0.02`."""
+
+    node: Any
+
+    due: ClassVar = "an expectation such as `served_by(fast)`"
+
+
+@options
+class AskedFields:
+    """What is true of a request."""
+
+    tokens: Tokens | None = option(None, doc="how long it is", check=_positive)
+    user: str | None = option(None, doc="who asks")
+    language: str | None = option(None, doc="in what language")
+    has_images: bool = option(False, doc="whether there is an image in it")
+    has_tools: bool = option(False, doc="whether it offers tools")
+    meta: Mapping[str, str] | None = option(None, doc="labels of the caller")
+
+
+@options
+class TestFields:
+    """A situation, what models do in it, and what must come of it."""
+
+    flow: FlowName | None = option(None, doc="what is tested; may be left out where the file has one flow")
+    given: Fixed | None = option(
+        None,
+        doc="what classifiers say, splits draw, scorers find and budgets have spent; `warm` for a cache that was asked before",
+    )
+    request: AskedFields | None = option(None, doc="what is true of the request")
+    input: str | None = option(None, doc="what the user says; classifiers that `given` does not name read it")
+    expect: tuple[Expectation, ...] = option(doc="what must hold, all of it")
+
+
+Arms = Literal["none", "conditions", "shares", "needs", "spent", "off", "templates", "scripts"]
+"""What stands right of the arrow: targets, facts of a callee (`needs`), actions of a budget, `off`, texts, what a model does."""
 
 
 @attrs.frozen
@@ -282,6 +499,8 @@ class Kind:
     arms: Arms = "none"
     word: WordKind | None = None
     word_required: bool = False
+    default_word: str | None = None
+    """The word of a block without `using`; without it, that is the block's own name."""
 
 
 KINDS = {
@@ -298,14 +517,15 @@ KINDS = {
         Kind("split", SplitFields, arms="shares"),
         Kind("guard", GuardFields, arms="needs"),
         Kind("flow", FlowFields, arms="conditions"),
+        Kind("scorecard", ScorecardFields),
+        Kind("experiment", ExperimentFields, arms="shares"),
+        Kind("strategy", StrategyFields, word="strategy", word_required=True),
+        Kind("budget", BudgetFields, arms="spent"),
+        Kind("cache", CacheFields, arms="off", word="cache", default_word="exact"),
+        Kind("prompt", PromptFields, arms="templates"),
+        Kind("output", OutputFields),
+        Kind("test", TestFields, arms="scripts"),
     )
 }
 
-TARGET_KINDS = ("model", "tier", "route", "cascade", "fallback", "split")
-
-# Of the language, but not of this version: refused by name, so that nobody believes that they hold.
-LATER_KINDS = ("scorecard", "experiment", "strategy", "budget", "cache", "prompt", "output", "test")
-LATER_FIELDS = {
-    "provider": ("limits",),
-    "flow": ("sla", "budget", "cache", "prompt", "output"),
-}
+TARGET_KINDS = ("model", "tier", "route", "cascade", "fallback", "split", "experiment", "strategy")

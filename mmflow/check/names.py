@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from mmflow.check.kinds import KINDS, LATER_KINDS
+from mmflow.check.kinds import KINDS
 from mmflow.diagnostics import Diagnostic, Note, did_you_mean, error, warning
 from mmflow.source import Span
 from mmflow.vocabulary import WordError
 
 
 def unknown_kind(kind: str, span: Span) -> Diagnostic:
-    """A block of a kind that the language does not have, or that this version does not."""
-    if kind in LATER_KINDS:
-        message = f"`{kind}` belongs to the language, but this version of mmflow does not have it yet"
-        return error("unknown-kind", message, span, help="remove the block: what it says would not hold")
+    """A block of a kind that the language does not have."""
     near = did_you_mean(kind, KINDS)
     help = f"did you mean `{near}`?" if near else "kinds are " + ", ".join(f"`{name}`" for name in KINDS)
     return error("unknown-kind", f"there is no kind of block `{kind}`", span, help=help)

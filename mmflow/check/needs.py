@@ -1,4 +1,4 @@
-"""What a guard needs of a callee, as written, to the alternatives that a plan has."""
+"""What a guard or a template needs of a callee, as written, to the alternatives that a plan has."""
 
 from itertools import product
 from typing import get_args
@@ -13,7 +13,7 @@ from mmflow.syntax import nodes
 Needs = tuple[tuple[TargetIs, ...], ...]
 
 _FIELDS = ("zone", "region", "provider", "family", "name")
-_FORMS = "a guard needs facts of the callee, such as `target.zone == own` or `target.region in [eu, ch]`"
+_FORMS = "facts of the callee are due, such as `target.zone == own` or `target.region in [eu, ch]`"
 _MOST = 64
 
 

@@ -4,20 +4,18 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from mmflow.check import allow, labels, names, types
-from mmflow.check.conditions import lower, text_of
+from mmflow.check import allow, labels, names, safety, tests, types
+from mmflow.check.arms import Item, read_arms
 from mmflow.check.imports import Module
-from mmflow.check.kinds import KINDS, ClassifyFields, Condition, Kind, Labels
-from mmflow.check.needs import lower_needs
-from mmflow.check.program import Arm, Declaration, OptionWord, Program, Rule
+from mmflow.check.kinds import KINDS, ClassifyFields, Kind, Labels, ScorecardName
+from mmflow.check.program import Arm, Declaration, Off, OptionWord, Program, Rule, Template, Threshold
 from mmflow.check.scope import Scope
-from mmflow.check.values import attributes_of, constructed, fields, target, typed
-from mmflow.diagnostics import Note, error, warning
+from mmflow.check.values import attributes_of, constructed, fields, typed
+from mmflow.diagnostics import Note, error
 from mmflow.options import Name, OptionError, Scalar, Secret, fields_of
 from mmflow.plugin import ClassifierWord, PickWord
 from mmflow.source import Span
 from mmflow.syntax import nodes
-from mmflow.units import Share
 
 _MOST_BASES = 50
 _RESERVED = ("request", "target", "spent")
@@ -63,12 +61,11 @@ def _collect(module: Module, scope: Scope) -> None:
 
     for item in module.file.items:
         match item:
-            case nodes.Use(path=path, alias=alias, version=version, span=span):
+            case nodes.Use(path=path, alias=alias):
+                if path.parts[0] == safety.PYTHON_WORD:
+                    scope.report(safety.python_not_allowed(f"`use {path}`", path.span))
                 if enter(alias or path.parts[-1], path.span):
                     scope.aliases[prefix + (alias or path.parts[-1])] = path
-                if version is not None:
-                    message = f"`@{version}` is not yet compared with the version of `{path}` that is installed"
-                    scope.report(warning("plugin-drift", message, span, help="pin the plugin where you install it"))
             case nodes.Import(name=name, name_span=span):
                 enter(name, span)
             case nodes.Let(name=name, name_span=span):
@@ -76,6 +73,8 @@ def _collect(module: Module, scope: Scope) -> None:
                     scope.lets[prefix + name] = attrs.evolve(scope.given.get(prefix + name, item), name=prefix + name)
             case nodes.Block(kind=kind) if prefix and kind in ("flow", "test"):
                 pass  # a library has none
+            case nodes.Block(kind="test"):
+                tests.enter(item, scope)
             case nodes.Block():
                 _enter_block(item, prefix, scope, enter)
             case nodes.Attr(name=name, name_span=span):
@@ -114,7 +113,7 @@ class _Merged:
 
     attributes: dict[str, nodes.Attr]
     using: nodes.Path | None
-    arms: tuple[nodes.When | nodes.Else | nodes.Share, ...]
+    arms: tuple[Item, ...]
 
 
 def _merge(block: nodes.Block, scope: Scope) -> _Merged | None:
@@ -181,8 +180,7 @@ def _declaration(block: nodes.Block, scope: Scope) -> Declaration | None:
     merged = _merge(block, scope)
     if merged is None:
         return None
-    rules = _rules(merged.arms, owner, scope) if kind.arms == "needs" else ()
-    arms = _arms(kind, () if kind.arms == "needs" else merged.arms, owner, scope)
+    arms = read_arms(kind.arms, merged.arms, owner, scope)
     path, word, ok = _word(kind, block, merged.using, scope)
     own = fields_of(kind.fields)
     if not ok:
@@ -191,7 +189,7 @@ def _declaration(block: nodes.Block, scope: Scope) -> Declaration | None:
                 typed(merged.attributes[field.name].value, field.type, scope)
         return None
     of_word = () if word is None else tuple(f for f in fields_of(word.options) if f.name not in {each.name for each in own})
-    values = fields(merged.attributes, (*own, *of_word), owner, block.header, scope, kind.name)
+    values = fields(merged.attributes, (*own, *of_word), owner, block.header, scope)
     if values is None:
         return None
     spans = {name: each.value.span for name, each in merged.attributes.items()}
@@ -200,10 +198,24 @@ def _declaration(block: nodes.Block, scope: Scope) -> Declaration | None:
     options = {k: v for k, v in values.items() if k not in known}
     if word is not None and not _options_hold(word.options, options, spans, block, scope):
         return None
-    if whole is None or arms is None or rules is None:
+    if whole is None or arms is None:
         return None
-    declaration = Declaration(kind, block.name or "", whole, arms, rules, path, word, options, block, spans)
-    return declaration if kind.name != "classify" or _classifier_holds(declaration, scope) else None
+    declaration = Declaration(
+        kind=kind,
+        name=block.name or "",
+        fields=whole,
+        arms=tuple(each for each in arms if isinstance(each, Arm)),
+        rules=tuple(each for each in arms if isinstance(each, Rule)),
+        word_path=path,
+        word=word,
+        options=options,
+        block=block,
+        spans=spans,
+        thresholds=tuple(each for each in arms if isinstance(each, Threshold)),
+        off=tuple(each for each in arms if isinstance(each, Off)),
+        templates=tuple(each for each in arms if isinstance(each, Template)),
+    )
+    return _HOLDS.get(kind.name, _always)(declaration, scope)
 
 
 def _word(kind: Kind, block: nodes.Block, using: nodes.Path | None, scope: Scope) -> tuple[str | None, OptionWord | None, bool]:
@@ -214,7 +226,9 @@ def _word(kind: Kind, block: nodes.Block, using: nodes.Path | None, scope: Scope
             scope.report(error("unknown-word", message, using.span, help=f"remove `using {using}`"))
             return None, None, False
         return None, None, True
-    if using is None:
+    if using is None and kind.default_word is not None:
+        path, span = kind.default_word, block.header
+    elif using is None:
         if kind.word_required:
             example = f"write `{kind.name} {block.name} using WORD {{ … }}`"
             scope.report(types.missing_field("using", f"the {kind.name} `{block.name}`", block.header, f"a {kind.word}", example))
@@ -222,6 +236,9 @@ def _word(kind: Kind, block: nodes.Block, using: nodes.Path | None, scope: Scope
         path, span = block.name_span.text, block.name_span
     else:
         path, span = scope.word_path(using), using.span
+    if path.partition(".")[0] == safety.PYTHON_WORD:
+        scope.report(safety.python_not_allowed(f"`using {using}`", span))
+        return None, None, False
     word = scope.word(kind.word, path, span)
     return path, None if isinstance(word, PickWord) else word, word is not None
 
@@ -250,6 +267,10 @@ def _options_hold(cls: type, options: Mapping[str, object], spans: Mapping[str, 
 
 
 # ---- classifiers --------------------------------------------------------------------------------------------------------------
+
+
+def _checked_classifier(declaration: Declaration, scope: Scope) -> Declaration | None:
+    return declaration if _classifier_holds(declaration, scope) else None
 
 
 def _classifier_holds(declaration: Declaration, scope: Scope) -> bool:
@@ -294,49 +315,58 @@ def _word_labels_hold(declaration: Declaration, scope: Scope) -> bool:
     return not strange
 
 
-# ---- arms -------------------------------------------------------------------------------------------------------------------
+# ---- what the fields of one kind say together ---------------------------------------------------------------------------------
 
 
-def _arms(
-    kind: Kind, items: tuple[nodes.When | nodes.Else | nodes.Share, ...], owner: str, scope: Scope
-) -> tuple[Arm, ...] | None:
-    """The arms of a block; None where one has a mistake, which is then reported."""
-    arms = [_arm(kind, item, owner, scope) for item in items]
-    return None if None in arms else tuple(arm for arm in arms if arm is not None)
+def _tier(declaration: Declaration, scope: Scope) -> Declaration:
+    """A tier with its scorecard: the one that it names, or under `min_quality` the only one of its file."""
+    own = declaration.fields
+    if own.min_quality is None or own.scorecard is not None:
+        return declaration
+    prefix = scope.module(declaration.block.span).prefix
+    beside = [
+        name for name, block in scope.blocks.items() if block.kind == "scorecard" and name.rpartition(".")[0] == prefix[:-1]
+    ]
+    if len(beside) != 1:
+        return declaration
+    return attrs.evolve(declaration, fields=attrs.evolve(own, scorecard=ScorecardName(beside[0])))
 
 
-def _rules(items: tuple[nodes.When | nodes.Else | nodes.Share, ...], owner: str, scope: Scope) -> tuple[Rule, ...] | None:
-    """The rules of a guard; None where one has a mistake, which is then reported."""
-    rules: list[Rule | None] = []
-    for item in items:
-        if not isinstance(item, nodes.When):
-            help = "write `when condition -> target.zone == own`; `when true` holds always"
-            scope.report(types.wrong_type(f"{owner} takes `when`", item.span, help))
-            rules.append(None)
-            continue
-        test, needs = lower(item.condition, scope), lower_needs(item.target, scope)
-        text = " ".join(item.span.text.split())
-        ok = test is not None and needs is not None
-        rules.append(Rule(Condition(test, text_of(scope.linked(item.condition), scope)), needs, text, item) if ok else None)  # type: ignore[arg-type]
-    return None if None in rules else tuple(rule for rule in rules if rule is not None)
+def _experiment(declaration: Declaration, scope: Scope) -> Declaration | None:
+    if len(declaration.arms) > 1:
+        return declaration
+    message = f"`{declaration.name}` compares nothing: an experiment has at least two arms"
+    scope.report(
+        types.out_of_range(message, declaration.block.header, "add `10% -> TARGET`, and `else -> TARGET` as the control")
+    )
+    return None
 
 
-def _arm(kind: Kind, item: nodes.When | nodes.Else | nodes.Share, owner: str, scope: Scope) -> Arm | None:
-    takes = {"none": (), "needs": (), "conditions": (nodes.When, nodes.Else), "shares": (nodes.Share, nodes.Else)}[kind.arms]
-    if not isinstance(item, takes):
-        due = {"none": "has no arms", "conditions": "takes `when` and `else`", "shares": "takes shares and `else`"}[kind.arms]
-        scope.report(types.wrong_type(f"{owner} {due}", item.span, "a `split` takes shares, a `route` or `flow` conditions"))
-        return None
-    found = target(item.target, scope)
-    condition, share = None, None
-    match item:
-        case nodes.When(condition=expr):
-            test = lower(expr, scope)
-            condition = Condition(test, text_of(scope.linked(expr), scope)) if test is not None else None
-            if condition is None:
-                return None
-        case nodes.Share(share=quantity):
-            share = typed(quantity, Scalar(Share), scope)
-            if share is None:
-                return None
-    return Arm(condition, share, found, item) if found is not None else None
+def _prompt(declaration: Declaration, scope: Scope) -> Declaration | None:
+    if declaration.templates:
+        return declaration
+    message = f"`{declaration.name}` has no arms, so it says nothing"
+    scope.report(types.out_of_range(message, declaration.block.header, 'add `else -> "…"`'))
+    return None
+
+
+def _output(declaration: Declaration, scope: Scope) -> Declaration | None:
+    own = declaration.fields
+    if own.schema is None or own.format == "json":
+        return declaration
+    message = f"`schema` says what JSON is like, and the answers of `{declaration.name}` are text"
+    scope.report(types.wrong_type(message, declaration.spans["schema"], "add `format = json`, or remove `schema`"))
+    return None
+
+
+def _always(declaration: Declaration, scope: Scope) -> Declaration:
+    return declaration
+
+
+_HOLDS: dict[str, Callable[[Declaration, Scope], Declaration | None]] = {
+    "classify": _checked_classifier,
+    "tier": _tier,
+    "experiment": _experiment,
+    "prompt": _prompt,
+    "output": _output,
+}

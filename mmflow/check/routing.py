@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from mmflow.check import names
-from mmflow.check.program import Arm, Declaration, Program, targets_of
+from mmflow.check.program import Arm, Declaration, Program, Template, targets_of
 from mmflow.diagnostics import Diagnostic, Note, error, warning
 from mmflow.plan import All
 from mmflow.situations import Situation, TooMany, outcomes
@@ -31,7 +31,12 @@ def arms(program: Program) -> Iterator[Diagnostic]:
         if None in taken:
             yield uncovered(declaration, taken[None])
         for index, arm in enumerate(declaration.arms):
-            if index not in taken:
+            if index in taken:
+                continue
+            before = declaration.arms[index - 1] if index else None
+            if before is not None and index - 1 in taken and _is_copy(before, arm):
+                yield copied_arm(before, arm)
+            else:
                 yield unreachable_arm(arm, declaration.arms[:index])
 
 
@@ -48,7 +53,7 @@ def uncovered(declaration: Declaration, without: Situation | None) -> Diagnostic
     return error("uncovered", message, declaration.block.header, help=help)
 
 
-def unreachable_arm(arm: Arm, earlier: Sequence[Arm]) -> Diagnostic:
+def unreachable_arm(arm: Arm | Template, earlier: Sequence[Arm | Template]) -> Diagnostic:
     """An arm that never decides, because earlier ones cover all that it holds for."""
     text = f"`when {arm.condition.text}`" if arm.condition else "`else`"
     notes = [Note("an `else` before it takes everything", each.node.span) for each in earlier if each.condition is None]
@@ -58,9 +63,23 @@ def unreachable_arm(arm: Arm, earlier: Sequence[Arm]) -> Diagnostic:
     )
 
 
+def copied_arm(arm: Arm, following: Arm) -> Diagnostic:
+    """An arm that differs from the next one only by its target."""
+    text = arm.condition.text if arm.condition else ""
+    message = f"`when {text}` differs from the next arm only by its target, and that one is never taken"
+    notes = [Note(f"never taken: `{arm.target.name}` has all of its requests", following.node.span)]
+    return warning("copied-arm", message, arm.node.span, notes=notes, help="change one of the conditions, or remove an arm")
+
+
+def _is_copy(one: Arm, other: Arm) -> bool:
+    if one.condition is None or other.condition is None:
+        return False
+    return one.condition.test == other.condition.test and one.target != other.target
+
+
 def shares(program: Program) -> Iterator[Diagnostic]:
     """Shares that do not make 100%."""
-    for declaration in program.of_kind("split"):
+    for declaration in (*program.of_kind("split"), *program.of_kind("experiment")):
         given = [arm.share for arm in declaration.arms if arm.share is not None]
         rest = len(declaration.arms) - len(given)
         total = sum(round(share * 10_000) for share in given)
@@ -87,15 +106,6 @@ def cascade_without_accept(program: Program) -> Iterator[Diagnostic]:
             message = f"`{declaration.name}` does not say when an answer is accepted"
             help = "add `accept = quality >= 0.85` with a `scorer quality …`"
             yield error("cascade-without-accept", message, declaration.block.header, help=help)
-
-
-def cascade_order(program: Program) -> Iterator[Diagnostic]:
-    """A cascade that asks the same step twice."""
-    for declaration in program.of_kind("cascade"):
-        steps = [target.name for target in declaration.fields.steps]
-        for name in dict.fromkeys(name for name in steps if steps.count(name) > 1):
-            message = f"`{declaration.name}` asks `{name}` twice, which answers the same again"
-            yield warning("cascade-order", message, declaration.spans["steps"], help="name each step once, cheapest first")
 
 
 def cycle(program: Program) -> Iterator[Diagnostic]:

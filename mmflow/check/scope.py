@@ -20,6 +20,7 @@ from mmflow.source import Source, Span
 from mmflow.syntax import nodes
 from mmflow.vocabulary import Vocabulary, WordError, WordKind
 
+UNKNOWN_VARIABLE = "PROVIDER_API_KEY"
 _DEEPEST, _MOST_PARTS, _GIVEN_UP = 100, 10_000, 10**9
 
 
@@ -37,11 +38,15 @@ class Scope:
     aliases: dict[str, nodes.Path] = attrs.field(factory=dict)
     labels: dict[str, Labels | None] = attrs.field(factory=dict)
     unsure_none: set[str] = attrs.field(factory=set)
+    tests: dict[str, nodes.Block] = attrs.field(factory=dict)
+    """Those of the file that is checked: their names are strings, and nothing refers to them."""
     used: set[str] = attrs.field(factory=set)
     strangers: set[str] = attrs.field(factory=set)
     """Names of blocks of an unknown kind, which is reported there and not again at each use."""
     implicit_providers: dict[str, None] = attrs.field(factory=dict)
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
+    variable: str = UNKNOWN_VARIABLE
+    """The environment variable that usually holds what the field takes whose value is read."""
     depth: int = 0
     expanded: int = 0
     prefix: str = ""

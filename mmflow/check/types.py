@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from mmflow.check.kinds import LATER_FIELDS
-from mmflow.diagnostics import Diagnostic, Note, did_you_mean, error
+from mmflow.diagnostics import Diagnostic, Note, did_you_mean, error, warning
 from mmflow.source import Span
 
 
@@ -17,16 +16,18 @@ def out_of_range(message: str, span: Span, help: str | None = None) -> Diagnosti
     return error("out-of-range", message, span, help=help)
 
 
-def unknown_field(field: str, owner: str, span: Span, known: Iterable[str], kind: str | None = None) -> Diagnostic:
+def unknown_field(field: str, owner: str, span: Span, known: Iterable[str]) -> Diagnostic:
     """A field that the block or its word does not have."""
     names = sorted(known)
-    if field in LATER_FIELDS.get(kind or "", ()):
-        message = f"`{field}` belongs to the language, but this version of mmflow does not enforce it yet"
-        return error("unknown-field", message, span, help="remove it: what it says would not hold")
     near = did_you_mean(field, names)
     listed = ", ".join(f"`{name}`" for name in names)
     help = f"did you mean `{near}`?" if near else f"fields are {listed}" if listed else "it has no fields: remove it"
     return error("unknown-field", f"{owner} has no field `{field}`", span, help=help)
+
+
+def deprecated_field(field: str, owner: str, new: str, span: Span) -> Diagnostic:
+    """A field that still counts and has a better one."""
+    return warning("deprecated-field", f"`{field}` of {owner} is deprecated", span, help=f"write `{new}`, which takes its place")
 
 
 def missing_field(field: str, owner: str, span: Span, doc: str = "", example: str | None = None) -> Diagnostic:

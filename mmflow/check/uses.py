@@ -3,35 +3,46 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import attrs
+
 from mmflow.check import names
 from mmflow.check.program import Declaration, Program, targets_of
 from mmflow.check.scope import Scope
 from mmflow.diagnostics import Diagnostic
 from mmflow.options import FieldType, ListOf, MapOf, Reference, Scalar, fields_of
-from mmflow.plan import LabelIs, ScoreIs
+from mmflow.plan import LabelIs, ScoreIs, Slot, Test
 from mmflow.situations import atoms
 
 
 def uses(declaration: Declaration) -> Iterator[str]:
     """The names of the declarations that this one refers to."""
     yield from (target.name for target in targets_of(declaration))
-    conditions = [arm.condition for arm in declaration.arms]
-    conditions += [rule.condition for rule in declaration.rules]
-    if declaration.kind.name == "cascade":
-        conditions.append(declaration.fields.accept)
-    if declaration.kind.name == "flow":
-        yield from declaration.fields.guards or ()
-    for atom in atoms([condition.test for condition in conditions if condition is not None]):
+    yield from (each.target.name for each in declaration.thresholds if each.target is not None)
+    cls = declaration.kind.fields
+    for attribute, field in zip(attrs.fields(cls), fields_of(cls), strict=True):
+        value = getattr(declaration.fields, attribute.name)
+        yield from _references(field.type, value) if value is not None else ()
+    for atom in atoms(_tests(declaration)):
         match atom:
             case LabelIs(signal=name) | ScoreIs(scorer=name):
                 yield name
-    if declaration.kind.name == "model":
-        yield declaration.fields.provider
+    for template in declaration.templates:
+        yield from (part.path for part in template.parts if isinstance(part, Slot) and not part.path.startswith("request."))
     yield from asked_by(declaration)
 
 
-def asked_by(declaration: Declaration) -> Iterator[str]:
-    """The names that the options of a declaration's word refer to: the model of a judge, the provider of a tape."""
+def _tests(declaration: Declaration) -> list[Test]:
+    """The conditions that a declaration reads."""
+    conditions = [arm.condition for arm in declaration.arms]
+    conditions += [rule.condition for rule in declaration.rules]
+    conditions += [off.condition for off in declaration.off]
+    if declaration.kind.name == "cascade":
+        conditions.append(declaration.fields.accept)
+    return [condition.test for condition in conditions if condition is not None]
+
+
+def asked_by(declaration: Declaration) -> Iterator[Reference]:
+    """What the options of a declaration's word refer to: the model of a judge, the provider of a tape."""
     if declaration.word is None:
         return
     types = {field.name: field.type for field in fields_of(declaration.word.options)}
@@ -39,10 +50,10 @@ def asked_by(declaration: Declaration) -> Iterator[str]:
         yield from _references(types[name], value)
 
 
-def _references(type_: FieldType, value: Any) -> Iterator[str]:
+def _references(type_: FieldType, value: Any) -> Iterator[Reference]:
     match type_:
         case Scalar(type=scalar) if issubclass(scalar, Reference):
-            yield str(value)
+            yield value
         case ListOf(item=item):
             for each in value:
                 yield from _references(item, each)

@@ -6,11 +6,24 @@ from typing import Any, get_args
 
 import attrs
 
-from mmflow.check import names, types
+from mmflow.check import names, safety, types
 from mmflow.check.conditions import lower, request_field, text_of
-from mmflow.check.due import QUANTITY_TYPES, due, refuse
-from mmflow.check.kinds import Condition, ErrorName, Labels, PickName, Reading, RequestField, Target, WithFields
-from mmflow.check.scope import Scope, path_of
+from mmflow.check.due import QUANTITY_TYPES, due, refuse, words_of
+from mmflow.check.hidden import hidden_word
+from mmflow.check.kinds import (
+    Condition,
+    ErrorName,
+    Expectation,
+    Fixed,
+    Labels,
+    OnInvalid,
+    PickName,
+    Reading,
+    RequestField,
+    Target,
+    WithFields,
+)
+from mmflow.check.scope import UNKNOWN_VARIABLE, Scope, path_of
 from mmflow.diagnostics import Note, did_you_mean
 from mmflow.options import (
     Either,
@@ -47,6 +60,8 @@ def typed(expr: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
     if expanded is None:
         return None
     if expanded is not expr:
+        if isinstance(expr, nodes.Ref) and expr.name in words_of(type_):
+            scope.report(hidden_word(expr.name, scope.lets[scope.full(expr)], expr.span))
         return _through_let(expr, expanded, type_, scope)
     if isinstance(expr, nodes.Ref) and "." in expr.name and expr.name not in scope.blocks:
         return _unknown(expr, type_, scope)
@@ -117,6 +132,9 @@ def _file(expr: nodes.Expr, scope: Scope) -> File | None:
     path = _called_with_string(expr, "file")
     if path is None:
         return refuse(expr, Scalar(File), scope)
+    if safety.is_python(path):
+        scope.report(safety.python_not_allowed(f"`{path}`", expr.span))
+        return None
     folder = scope.module(expr.span).folder
     return File(os.path.normpath(os.path.join(folder, path)) if folder else path)
 
@@ -150,10 +168,10 @@ def _secret(expr: nodes.Expr, scope: Scope) -> Secret | None:
     if (name := _called_with_string(expr, "secret")) is not None:
         if name.replace("_", "").isalnum() and not name[0].isdigit():
             return Secret(name, "")
-        scope.report(types.secret_in_file(expr.span, "PROVIDER_API_KEY"))
+        scope.report(types.secret_in_file(expr.span, scope.variable))
         return None
     if isinstance(expr, nodes.String | nodes.Text):
-        scope.report(types.secret_in_file(expr.span, "PROVIDER_API_KEY"))
+        scope.report(types.secret_in_file(expr.span, scope.variable))
         return None
     names_variable = isinstance(expr, nodes.Ref) and "." not in expr.name
     return refuse(expr, Scalar(Secret), scope, f'write `secret("{expr.span.text}")`' if names_variable else None)
@@ -261,7 +279,8 @@ def _either(expr: nodes.Expr, types_: tuple[FieldType, ...], scope: Scope) -> An
     for each in types_:
         with scope.aside() as found:
             value = typed(expr, each, scope)
-        if value is not None and not found:
+        if value is not None and not any(problem.severity == "error" for problem in found):
+            scope.diagnostics.extend(found)
             return value
         is_quantity = isinstance(expr, nodes.Quantity) and isinstance(each, Scalar) and each.type in QUANTITY_TYPES
         if is_quantity or (isinstance(expr, nodes.Record) and isinstance(each, RecordOf | MapOf)):
@@ -296,20 +315,24 @@ def record(expr: nodes.Record, cls: type, owner: str, scope: Scope) -> Any:
 
 
 def fields(
-    attributes: Mapping[str, nodes.Attr], known: Iterable[Field], owner: str, span: Span, scope: Scope, kind: str | None = None
+    attributes: Mapping[str, nodes.Attr], known: Iterable[Field], owner: str, span: Span, scope: Scope
 ) -> dict[str, Any] | None:
     """The typed values of the attributes that are there, by public name; None where one is wrong, unknown or missing."""
     by_name = {field.name: field for field in known}
     values: dict[str, Any] = {}
     ok = True
     for name, attribute in attributes.items():
+        if name in by_name:
+            scope.variable = by_name[name].env or UNKNOWN_VARIABLE
         if name not in by_name:
-            scope.report(types.unknown_field(name, owner, attribute.name_span, by_name, kind))
+            scope.report(types.unknown_field(name, owner, attribute.name_span, by_name))
             ok = False
         elif (value := typed(attribute.value, by_name[name].type, scope)) is None:
             ok = False
         else:
             values[name] = value
+            if new := by_name[name].replaced_by:
+                scope.report(types.deprecated_field(name, owner, new, attribute.name_span))
     meant = {did_you_mean(name, by_name) for name in attributes if name not in by_name}
     for name, field in by_name.items():
         if field.required and name not in attributes and name not in meant:
@@ -411,6 +434,21 @@ def _pick_name(expr: nodes.Expr, scope: Scope) -> PickName | None:
     return PickName(word) if scope.word("pick", word, expr.span) is not None else None
 
 
+def _on_invalid(expr: nodes.Expr, scope: Scope) -> OnInvalid | None:
+    match expr:
+        case nodes.Ref(name="fail"):
+            return OnInvalid(0)
+        case nodes.Invoke(function=nodes.Ref(name="retry"), arguments=(nodes.Quantity() as count,)):
+            times = typed(count, Scalar(int), scope)
+            if times is not None and not 1 <= times <= 5:
+                scope.report(types.out_of_range("1 to 5 times", count.span, "write `fail` to ask no second time"))
+                return None
+            return OnInvalid(times) if times is not None else None
+        case _:
+            asks_again = "write `retry(1)`" if expr.span.text.startswith("retry") else None
+            return refuse(expr, Scalar(OnInvalid), scope, asks_again)
+
+
 def target(expr: nodes.Expr, scope: Scope) -> Target | None:
     """A target, with the settings of `with`; None (reported) where it is none."""
     match expr:
@@ -447,5 +485,8 @@ _WRITTEN: dict[type, Callable[[nodes.Expr, Scope], Any]] = {
     Reading: _reading,
     ErrorName: _error_name,
     PickName: _pick_name,
+    OnInvalid: _on_invalid,
     Target: target,
+    Fixed: lambda expr, scope: Fixed(expr) if isinstance(expr, nodes.Record) else refuse(expr, Scalar(Fixed), scope),
+    Expectation: lambda expr, scope: Expectation(expr),
 }

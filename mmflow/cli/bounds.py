@@ -57,7 +57,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         situations_text(row.situations),
         " > ".join(row.arms),
         row.target,
-        str(bound.calls) if bound.calls < 10**9 else f"{bound.calls:.2e}",
+        str(bound.calls) if bound.calls < 10**9 else f"{min(bound.calls, 10**300):.2e}",
         cost_text(bound.cost),
         time_text(bound.time),
         seconds_text(bound.estimated_p95_s),

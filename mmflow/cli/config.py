@@ -130,6 +130,8 @@ def _due(option: click.Option, value: object) -> str | None:
     if option.multiple:
         fine = isinstance(value, dict) and all(isinstance(each, str | int | float) for each in value.values())
         return None if fine else "a table of names and values, which are texts, numbers, true or false"
+    if isinstance(option.type, click.IntRange):
+        return None if type(value) is int else "a whole number"
     if isinstance(option.type, click.Choice):
         return None if value in option.type.choices else f"one of {_names(option.type.choices)}"
     return None if isinstance(value, str) and value else "a string"

@@ -24,6 +24,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "fmt": "Put workflow files into the canonical layout.",
         "graph": "Draw what a request can reach.",
         "plan": "Show what a workflow compiles to.",
+        "test": "Run the tests that stand in workflow files.",
     },
     "Install": {
         "completion": "Print the completion script of a shell.",

@@ -39,6 +39,7 @@ scorer long_enough using length { min = 1 }
 cascade careful {
   steps = [small, large]
   accept = long_enough >= 0.5
+  allow = [late_first_token("an answer is judged before anybody sees it")]
 }
 
 flow main {

@@ -8,16 +8,16 @@ import msgspec
 from mmflow import plan as plans
 from mmflow.bounds import FlowBounds
 from mmflow.bounds import bounds as bounds_of
-from mmflow.bounds.names import step_text
+from mmflow.bounds.said import budget_lines, kind_of, output_lines, promises_text, step_lines
 from mmflow.bounds.walk import reached
 from mmflow.cli.bounds import lines_of, width, wrapped
 from mmflow.cli.failure import WrongUse
 from mmflow.cli.params import set_option
 from mmflow.cli.terminal import say, write_bytes
 from mmflow.cli.workflow import flow_of, load
-from mmflow.plan import Ask, Cascade, Fallback, Flow, Plan, Route, Split, Step, Tier, With
+from mmflow.plan import Ask, Flow, Plan, With
 from mmflow.plugin import Model
-from mmflow.units import Duration, Money, Price, Share, Tokens, text_of
+from mmflow.units import Price, Tokens, text_of
 
 _EXAMPLES = """\b
 Examples:
@@ -65,50 +65,18 @@ def _blocks(plan: Plan, flows: list[Flow]) -> Iterator[list[str]]:
     yield [f"plan {plans.fingerprint(plan)}", *(f"  param {name} = {value}" for name, value in plan.params.items())]
     found = {flow.name: bounds_of(plan, flow) for flow in flows}
     for flow in flows:
-        yield [*wrapped(f"flow {flow.name}{_promises(flow)}", columns, 0), *lines_of(found[flow.name], columns)]
+        yield [*wrapped(f"flow {flow.name}{promises_text(flow)}", columns, 0), *lines_of(found[flow.name], columns)]
     steps = {step.name: step for flow in flows for step in reversed(reached(plan, flow.step))}
     for step in steps.values():
         if step.name not in plan.flows and not isinstance(step, Ask | With):
-            yield [f"{_kind(step)} {step.name}", *_lines(step, plan)]
+            yield [f"{kind_of(step)} {step.name}", *step_lines(step, plan)]
+    for name in dict.fromkeys(flow.budget for flow in flows if flow.budget is not None):
+        yield [f"budget {name}", *budget_lines(plan.budgets[name], plan)]
+    for name in dict.fromkeys(flow.output for flow in flows if flow.output is not None):
+        yield [f"output {name}", *output_lines(plan.outputs[name])]
     models = dict.fromkeys(call.model for each in found.values() for call in each.worst.calls_by_model)
     if models:
         yield ["models", *_table([_described(plan.models[name], plan) for name in models])]
-
-
-def _kind(step: Step) -> str:
-    return type(step).__name__.lower()
-
-
-def _promises(flow: Flow) -> str:
-    bounds: list[tuple[str, object]] = [("deadline", Duration(flow.deadline_s))]
-    bounds += [("max_input", _typed(Tokens, flow.max_input_tokens)), ("max_output", _typed(Tokens, flow.max_output_tokens))]
-    bounds += [("max_cost", _typed(Money, flow.max_cost_microusd))]
-    return ": " + ", ".join(f"{name} {text_of(value)}" for name, value in bounds if value is not None)
-
-
-def _typed(type_: type[int], value: int | None) -> object:
-    return None if value is None else type_(value)
-
-
-def _lines(step: Step, plan: Plan) -> list[str]:
-    """What a step does, a line for each target; a target's own block says the rest."""
-    match step:
-        case Ask(model=model):
-            return [f"  -> {model}"]
-        case Tier(models=models, pick=pick):
-            return [f"  pick {pick}: {', '.join(models)}"]
-        case Route(arms=arms, otherwise=otherwise):
-            lines = [f"  when {arm.text} -> {step_text(plan, arm.step)}" for arm in arms]
-            return lines + ([f"  else -> {step_text(plan, otherwise)}"] if otherwise is not None else [])
-        case Cascade(steps=steps, text=text):
-            return [f"  {n}. {step_text(plan, each)}" for n, each in enumerate(steps, 1)] + [f"  accept {text}"]
-        case Fallback(steps=steps, on=on, retry_times=times):
-            tried = [f"  {n}. {step_text(plan, each)}" for n, each in enumerate(steps, 1)]
-            return [*tried, f"  on {', '.join(on)}" + (f", each tried {times + 1} times" if times else "")]
-        case Split(slices=slices):
-            return [f"  {text_of(Share(each.buckets / 10_000))} -> {step_text(plan, each.step)}" for each in slices]
-        case With():
-            return [f"  -> {step_text(plan, step.name)}"]
 
 
 def _described(model: Model, plan: Plan) -> tuple[str, ...]:

@@ -10,13 +10,13 @@ from mmflow.check.due import due
 from mmflow.check.kinds import KINDS as BLOCKS
 from mmflow.check.kinds import Arms, Kind
 from mmflow.cli.failure import FOUND, Failure, WrongUse
+from mmflow.cli.lock import lock
 from mmflow.cli.terminal import one_line
 from mmflow.diagnostics import did_you_mean
 from mmflow.options import Field, RecordOf, fields_of
 from mmflow.plugin import PickWord, Word
 from mmflow.registry import KINDS, USE, Plugin, Registry
 from mmflow.registry.entry_points import EntryPoint
-from mmflow.registry.loading import NOUN
 from mmflow.schema import Schema, default_of, doc_of, doc_of_word, schema_of
 from mmflow.vocabulary import WordError, WordKind
 
@@ -36,6 +36,9 @@ def command(context: click.Context, json: bool) -> int:
     plugins = Registry.installed().plugins()
     click.echo(_json(plugins) if json else _table(plugins))
     return FOUND if any(plugin.problem for plugin in plugins) else 0
+
+
+command.add_command(lock)
 
 
 @command.command()
@@ -83,15 +86,14 @@ def _unknown(word: str, registry: Registry) -> WrongUse:
 
 
 def _json(plugins: tuple[Plugin, ...]) -> str:
-    listed = [attrs.asdict(each) | {"words": {NOUN[kind]: paths for kind, paths in each.words.items()}} for each in plugins]
-    return msgspec.json.format(msgspec.json.encode({"plugins": listed})).decode()
+    return msgspec.json.format(msgspec.json.encode({"plugins": [attrs.asdict(each) for each in plugins]})).decode()
 
 
 def _table(plugins: tuple[Plugin, ...]) -> str:
     rows = [("WORD", "KIND", "DISTRIBUTION", "STATUS")]
     for kind in KINDS:
         for each in plugins:
-            rows += [(path, NOUN[kind], _distribution(each), each.status) for path in each.words.get(kind, ())]
+            rows += [(path, kind, _distribution(each), each.status) for path in each.words.get(kind, ())]
     rows += [(each.name, "-", _distribution(each), each.status) for each in plugins if not each.words]
     return "\n".join([*_columns(rows), *_problems(plugins)])
 
@@ -123,11 +125,15 @@ _ARMS: dict[Arms, tuple[str, ...]] = {
     "conditions": ("when CONDITION -> TARGET", "else -> TARGET"),
     "shares": ("10% -> TARGET", "else -> TARGET"),
     "needs": ("when CONDITION -> REQUIREMENT",),
+    "spent": ('when spent >= 80% -> alert("CHANNEL")', "when spent >= 90% -> degrade(TARGET)", "when spent >= 100% -> reject"),
+    "off": ("when CONDITION -> off",),
+    "scripts": ("when TARGET -> reply(…)", "when TARGET -> fail(CLASS)"),
+    "templates": ('when REQUIREMENT -> """TEMPLATE"""', 'else -> """TEMPLATE"""'),
 }
 
 
 def _kind_described(kind: Kind) -> str:
-    using = "" if kind.word is None else f" using {NOUN[kind.word].upper()}"
+    using = "" if kind.word is None else f" using {kind.word.upper()}"
     lines = [
         f"{kind.name} NAME{using if kind.word_required else f'[{using}]' if using else ''}: {_sentence(doc_of(kind.fields))}"
     ]
@@ -149,13 +155,13 @@ def _sentence(doc: str) -> str:
 
 
 def _described(kind: WordKind, path: str, word: Word, origin: EntryPoint) -> str:
-    lines = [f"{path}: a {NOUN[kind]} of {origin.distribution} {origin.version}", "", f"    {USE[kind].format(path)}", ""]
+    lines = [f"{path}: a {kind} of {origin.distribution} {origin.version}", "", f"    {USE[kind].format(path)}", ""]
     if isinstance(word, PickWord):
         return "\n".join([*lines, one_line(word.doc)])
     lines += [_sentence(doc), ""] if (doc := doc_of_word(word)) else []
     own = fields_of(word.options)
     lines += _fields(own) if own else ["It has no fields of its own."]
-    block = {"provider": "provider", "classifier": "classify", "scorer": "scorer"}[kind]
+    block = "classify" if kind == "classifier" else kind
     if shared := ", ".join(f"`{field.name}`" for field in fields_of(BLOCKS[block].fields)):
         lines += ["", f"Fields of every `{block}`: {shared}"]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from mmflow.cli.inputs import read_input
 from mmflow.cli.loop import run_loop
 from mmflow.cli.params import set_option
 from mmflow.cli.suggest import flows
-from mmflow.cli.terminal import is_terminal, remark, say, say_lines, write_bytes
+from mmflow.cli.terminal import is_terminal, remark, say, say_lines, warn, write_bytes
 from mmflow.cli.workflow import Workflow, flow_of, load
 from mmflow.options import MissingSecret, Surroundings, build
 from mmflow.plugin import Delta, ProviderWord, Request
@@ -19,9 +19,12 @@ from mmflow.registry import Registry
 from mmflow.report import summary
 from mmflow.report import trace as told
 from mmflow.request import Asked, RequestError, decode
-from mmflow.runtime.events import CallEnded, Event, RequestEnded
+from mmflow.runtime.cost import dollars
+from mmflow.runtime.events import Alerted, CallEnded, Event, RequestEnded
 from mmflow.runtime.executor import Executor
 from mmflow.runtime.result import Result
+from mmflow.runtime.state import StateError
+from mmflow.runtime.state_file import StateFile, state_file
 
 _EXAMPLES = """\b
 Examples:
@@ -40,9 +43,18 @@ Examples:
 @click.option("--json/--no-json", help="Print one JSON object: the answer, every call and its cost, the decision.")
 @click.option("-t", "--trace/--no-trace", help="Show the decision on standard error: arms, signals, calls, scores, cost.")
 @click.option("--stream/--no-stream", help="Print the answer piece by piece as it comes.")
+@click.option("--state", metavar="FILE", help="Where budgets are kept; else MMFLOW_STATE, else your own folder for state.")
 @click.option("--dry-run/--no-dry-run", help="Classify and route, call no model, and print the decision.")
 def command(
-    file: str, input: str | None, flow: str | None, set: dict[str, str], json: bool, trace: bool, stream: bool, dry_run: bool
+    file: str,
+    input: str | None,
+    flow: str | None,
+    set: dict[str, str],
+    json: bool,
+    trace: bool,
+    stream: bool,
+    state: str | None,
+    dry_run: bool,
 ) -> None:
     """Answer INPUT by the workflow FILE, or by a plan that was saved.
 
@@ -69,11 +81,15 @@ def command(
     streams = (stream or asked.stream) and not json and not dry_run
     events: list[Event] = []
     try:
-        result = run_loop(_result(workflow, name, asked.request, streams, dry_run, events))
+        result = run_loop(_result(workflow, name, asked.request, streams, dry_run, state, events))
         _print(result, json, dry_run, streams)
     finally:
         if trace and _is_whole(events):
             say_lines(told(events))
+    for each in result.events:
+        if isinstance(each, Alerted):
+            spent = f"{dollars(each.spent_microusd)} of {dollars(each.limit_microusd)} spent"
+            warn(f"budget `{each.key}`: {spent} (alert at {100 * each.share:g}%, for {each.channel})")
     for note in _notes(workflow, result):
         remark(note)
     if result.ended.outcome not in ("served", "decided"):
@@ -87,9 +103,12 @@ def _asked(text: str) -> Asked:
         raise WrongUse(problem.message, problem.help) from problem
 
 
-async def _result(workflow: Workflow, flow: str, request: Request, streams: bool, dry_run: bool, events: list[Event]) -> Result:
+async def _result(
+    workflow: Workflow, flow: str, request: Request, streams: bool, dry_run: bool, state: str | None, events: list[Event]
+) -> Result:
     """Run the request; `events` fills as it runs, so that they can be shown where it is cancelled."""
-    executor = Executor(workflow.plan, Registry.installed(), folder=workflow.folder)
+    store = _store(state) if workflow.plan.budgets else None
+    executor = Executor(workflow.plan, Registry.installed(), folder=workflow.folder, state=store)
     try:
         if dry_run:
             return await executor.decide(flow, request, observe=events.append)
@@ -102,6 +121,13 @@ async def _result(workflow: Workflow, flow: str, request: Request, streams: bool
             pieces.end()
     finally:
         await executor.close()
+
+
+def _store(state: str | None) -> StateFile:
+    try:
+        return StateFile(state_file(state))
+    except StateError as problem:
+        raise Failure(problem.message, problem.help) from problem
 
 
 class _Pieces:
@@ -157,8 +183,12 @@ def _failure(result: Result) -> Failure:
 
 def _notes(workflow: Workflow, result: Result) -> Iterator[str]:
     simulated = {each.provider for each in result.events if isinstance(each, CallEnded) and each.simulated}
+    if result.cached and result.reply and result.reply.simulated and result.ended.model:
+        simulated.add(workflow.plan.models[result.ended.model].provider)
     yield from dict.fromkeys(_why_simulated(workflow, name) for name in sorted(simulated))
-    if result.ended.degraded:
+    if result.ended.degraded == "budget":
+        yield "the budget put another step in the place of the flow's own"
+    elif result.ended.degraded:
         yield f"no answer was accepted; this is the best one ({result.ended.degraded})"
     if result.reply and result.reply.finish == "length":
         yield "the answer is cut off: it reached the limit of output tokens"

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import click
 
 from mmflow.cli.failure import Failure
+from mmflow.cli.given import FIELDS
 from mmflow.cli.inputs import read_source
 from mmflow.syntax import nodes
 from mmflow.syntax.parse import parse
+
+_GIVABLE = ("classify", "split", "experiment")
 
 
 def flows(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -20,6 +23,12 @@ def settings(context: click.Context, param: click.Parameter, incomplete: str) ->
     """`param=` for each param of the file."""
     declared = (item.name for item in _items(context) if isinstance(item, nodes.Let) and item.is_param)
     return [f"{name}=" for name in declared if name.startswith(incomplete)]
+
+
+def givens(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """`classifier=`, `split=` and `request.tokens=` for what can be given of a request."""
+    declared = [item.name for item in _items(context) if isinstance(item, nodes.Block) and item.kind in _GIVABLE]
+    return [f"{name}=" for name in (*declared, *FIELDS) if name and name.startswith(incomplete)]
 
 
 def _items(context: click.Context) -> Iterator[object]:

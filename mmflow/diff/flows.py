@@ -7,7 +7,8 @@ import msgspec
 
 from mmflow.bounds import Bound, Place
 from mmflow.bounds.names import arm_texts, target_text
-from mmflow.bounds.rows import bound_of, least_tokens
+from mmflow.bounds.cases import least_tokens
+from mmflow.bounds.rows import bound_of
 from mmflow.bounds.walk import Choices
 from mmflow.bounds.ways import MAX_WAYS, TOKENS, Domains, Way, domains_between, in_words, most_tokens, ways
 from mmflow.bounds.worst import worst_case

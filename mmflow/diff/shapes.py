@@ -2,8 +2,10 @@
 
 from collections.abc import Hashable, Sequence
 
+from msgspec import json
+
 from mmflow.bounds.walk import Choices, bottom_up, targets_of
-from mmflow.plan import Ask, Cascade, Fallback, Plan, Route, Split, Step, Tier, With
+from mmflow.plan import Ask, Cascade, Experiment, Fallback, Plan, Route, Split, Step, Strategy, Tier, With
 
 
 class Shapes:
@@ -27,8 +29,9 @@ def _shape(step: Step, below: Sequence[int], choices: Choices) -> Hashable:
     match step:
         case Ask(model=model):
             return ("ask", model)
-        case Tier(pick=pick):
-            return ("tier", pick, tuple(dict.fromkeys(below)))
+        case Tier(pick=pick, min_quality=least, scorecard=scorecard):
+            measured = () if scorecard is None else (least, scorecard)
+            return ("tier", pick, tuple(dict.fromkeys(below)), *measured)
         case Route() if step.name in choices:
             return below[0] if below else ("none",)
         case Route(arms=arms, otherwise=otherwise):
@@ -40,6 +43,11 @@ def _shape(step: Step, below: Sequence[int], choices: Choices) -> Hashable:
         case Split(slices=slices, sticky=sticky):
             # The name is part of the hash that draws a slice.
             return ("split", step.name, sticky, tuple(each.buckets for each in slices), tuple(below))
+        case Experiment(slices=slices, sticky=sticky, metric=metric, sample=sample):
+            judged = (metric, sample) if sample else ()
+            return ("experiment", step.name, sticky, tuple(each.buckets for each in slices), judged, tuple(below))
+        case Strategy(word=word, options=options, scorers=scorers):
+            return ("strategy", word, json.encode(options, order="deterministic"), scorers, tuple(below))
         case With(deadline_s=deadline_s, max_output_tokens=most, temperature=temperature):
             limits = (deadline_s, most, temperature)
             return below[0] if limits == (None, None, None) else ("with", limits, below[0])

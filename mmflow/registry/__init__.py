@@ -7,20 +7,19 @@ from typing import Literal, get_args
 import attrs
 
 from mmflow.diagnostics import did_you_mean
-from mmflow.plugin import ClassifierWord, PickWord, ProviderWord, ScorerWord, Word
+from mmflow.plugin import Word
 from mmflow.registry.entry_points import EntryPoint, scan
-from mmflow.registry.loading import NOUN, BrokenPlugin, Words, load, words_of
-from mmflow.vocabulary import WordError, WordKind
+from mmflow.registry.loading import KIND_OF, BrokenPlugin, Words, load, words_of
+from mmflow.vocabulary import Installed, WordError, WordKind
 
 KINDS: tuple[WordKind, ...] = get_args(WordKind)
-_KIND_OF: dict[type, WordKind] = {
-    ProviderWord: "provider", ClassifierWord: "classifier", ScorerWord: "scorer", PickWord: "pick",
-}  # fmt: skip
 USE: dict[WordKind, str] = {
     "provider": "provider x using {}",
     "classifier": "classify x using {}",
     "scorer": "scorer x using {}",
     "pick": "pick = {}",
+    "strategy": "strategy x using {}",
+    "cache": "cache x using {}",
 }
 """How a word of each kind is used in a file."""
 
@@ -91,7 +90,7 @@ class Registry:
         registry = cls(())
         for name, plugin in plugins.items():
             if isinstance(plugin, list | tuple):
-                words: Words = {(_KIND_OF[type(word)], word.name): word for word in plugin}
+                words: Words = {(KIND_OF[type(word)], word.name): word for word in plugin}
             else:
                 words = words_of(plugin)
             entry = EntryPoint(name, getattr(plugin, "__name__", name), "given", "0")
@@ -117,6 +116,13 @@ class Registry:
         """Every word of the kind that can be used, sorted; imports every plugin."""
         paths = {path for each in self._usable() for of, path in _paths(each) if of == kind}
         return tuple(sorted(path for path in paths if self._has(kind, path)))
+
+    def plugin(self, path: str) -> Installed | None:
+        """The plugin of that name, or of the word at that path; None where there is none, or two claim it. Imports nothing."""
+        for owners, _ in self._claims(path):
+            entry = owners[0].entry
+            return Installed(entry.name, entry.distribution, entry.version) if len(owners) == 1 else None
+        return None
 
     def plugins(self) -> tuple[Plugin, ...]:
         """Every plugin, those that are set aside too, by name; imports them all."""
@@ -174,11 +180,10 @@ class Registry:
         return attrs.evolve(plugin, status=status, problem=problem.message, help=problem.help, where=where)
 
     def _unknown(self, kind: WordKind, word: str) -> WordError:
-        noun = NOUN[kind]
         for other in KINDS:
             if other != kind and word in self.known(other):
                 help = f"it is used as `{USE[other].format(word)}`"
-                return WordError("unknown", f"`{word}` is a {NOUN[other]}, not a {noun}", help)
+                return WordError("unknown", f"`{word}` is a {other}, not a {kind}", help)
         known = self.known(kind)
         prefix, _, name = word.rpartition(".")
         repeated = prefix.rpartition(".")[2] == name and prefix in known
@@ -186,10 +191,10 @@ class Registry:
         suggestion = f"did you mean `{meant}`?" if meant else None
         if claims := self._claims(word):
             owner = claims[0][0][0]
-            brought = ", ".join(f"`{path}` (a {NOUN[of]})" for of, path in sorted(_paths(owner))) or "no word"
-            missing = f"the plugin `{owner.entry.name}` ({owner}) has no {noun} `{word}`"
+            brought = ", ".join(f"`{path}` (a {of})" for of, path in sorted(_paths(owner))) or "no word"
+            missing = f"the plugin `{owner.entry.name}` ({owner}) has no {kind} `{word}`"
             return WordError("unknown", missing, suggestion or f"it brings {brought}")
-        missing = f"no installed plugin brings the {noun} `{word}`"
+        missing = f"no installed plugin brings the {kind} `{word}`"
         return WordError("unknown", missing, suggestion or "install its plugin; `mmflow plugins` lists those that are here")
 
 

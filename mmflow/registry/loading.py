@@ -14,24 +14,40 @@ import pluggy
 
 from mmflow.diagnostics import did_you_mean
 from mmflow.options import Either, FieldType, ListOf, MapOf, RecordOf, fields_of
-from mmflow.plugin import API_VERSION, ClassifierWord, Hooks, PickWord, ProviderWord, ScorerWord, Word
+from mmflow.plugin import (
+    API_VERSION,
+    CacheWord,
+    ClassifierWord,
+    Hooks,
+    PickWord,
+    ProviderWord,
+    ScorerWord,
+    StrategyWord,
+    Word,
+)
 from mmflow.vocabulary import WordKind
 
 Words = Mapping[tuple[WordKind, str], Word]
 
-HOOKS: dict[str, tuple[WordKind, type[Word]]] = {
-    "mmflow_providers": ("provider", ProviderWord),
-    "mmflow_classifiers": ("classifier", ClassifierWord),
-    "mmflow_scorers": ("scorer", ScorerWord),
-    "mmflow_strategies": ("pick", PickWord),
+HOOKS: dict[str, tuple[type[Word], ...]] = {
+    "mmflow_providers": (ProviderWord,),
+    "mmflow_classifiers": (ClassifierWord,),
+    "mmflow_scorers": (ScorerWord,),
+    "mmflow_strategies": (StrategyWord, PickWord),
+    "mmflow_caches": (CacheWord,),
 }
-NOUN: dict[WordKind, str] = {"provider": "provider", "classifier": "classifier", "scorer": "scorer", "pick": "strategy"}
-"""What a kind is called in messages."""
+"""The words that each hook may return."""
+KIND_OF: dict[type, WordKind] = {
+    ProviderWord: "provider", ClassifierWord: "classifier", ScorerWord: "scorer", PickWord: "pick", StrategyWord: "strategy",
+    CacheWord: "cache",
+}  # fmt: skip
 FIELDS_OF_THE_LANGUAGE: dict[WordKind, frozenset[str]] = {
     "provider": frozenset({"zone", "region", "timeout", "without_key", "limits"}),
     "classifier": frozenset({"labels", "confidence", "unsure", "input", "timeout"}),
     "scorer": frozenset(),
     "pick": frozenset(),
+    "strategy": frozenset({"of"}),
+    "cache": frozenset({"ttl", "scope", "zone"}),
 }
 """Fields that a block has whatever it is `using`: a word's own would never be filled."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -80,14 +96,14 @@ def words_of(plugin: object) -> Words:
     except pluggy.PluginValidationError as error:
         raise BrokenPlugin("has a hook with parameters", help="a hook has none") from error
     words: dict[tuple[WordKind, str], Word] = {}
-    for hook, (kind, cls) in HOOKS.items():
+    for hook, classes in HOOKS.items():
         caller = getattr(manager.hook, hook)
         if caller.get_hookimpls():
             with _guard(f"fails in `{hook}`"):
-                for word in _listed(hook, caller(), cls):
-                    _validate(hook, kind, word, cls)
+                for word in _listed(hook, caller(), classes):
+                    kind = _validated(hook, word, classes)
                     if (kind, word.name) in words:
-                        raise BrokenPlugin(f"brings the {NOUN[kind]} `{word.name}` twice")
+                        raise BrokenPlugin(f"brings the {kind} `{word.name}` twice")
                     words[kind, word.name] = word
         elif hasattr(plugin, hook):
             raise BrokenPlugin(f"has a function `{hook}` that is no hook", help=f"mark `{hook}` with `@hook`")
@@ -96,29 +112,39 @@ def words_of(plugin: object) -> Words:
     return words
 
 
-def _listed(hook: str, results: list[object], cls: type[Word]) -> list[Word]:
+def _listed(hook: str, results: list[object], classes: tuple[type[Word], ...]) -> list[Word]:
     """What a hook returned, as a list. pluggy drops a None and wraps the rest."""
     returned = results[0] if results else None
     if not isinstance(returned, Iterable):
         what = "nothing" if returned is None else f"a {type(returned).__name__}"
-        raise BrokenPlugin(f"returns {what} from `{hook}`", help=f"return a list of `{cls.__name__}`")
+        raise BrokenPlugin(f"returns {what} from `{hook}`", help=_due(classes))
     return list(returned)
 
 
-def _validate(hook: str, kind: WordKind, word: Word, cls: type[Word]) -> None:
-    if not isinstance(word, cls):
+def _due(classes: tuple[type[Word], ...]) -> str:
+    return f"return a list of {' and '.join(f'`{cls.__name__}`' for cls in classes)}"
+
+
+def _validated(hook: str, word: Word, classes: tuple[type[Word], ...]) -> WordKind:
+    """The kind of a word that a hook may return."""
+    if not isinstance(word, classes):
         what = f"the class {word.__name__}" if isinstance(word, type) else f"a {type(word).__name__}"
-        raise BrokenPlugin(f"returns {what} in `{hook}`", help=f"return a list of `{cls.__name__}`")
+        raise BrokenPlugin(f"returns {what} in `{hook}`", help=_due(classes))
+    kind = KIND_OF[next(cls for cls in classes if isinstance(word, cls))]
     if not isinstance(word.name, str) or not NAME.fullmatch(word.name):
         raise BrokenPlugin(f"brings a word {word.name!r}", help="a word has letters, digits and `_`, and starts with no digit")
     make = word.pick if isinstance(word, PickWord) else word.make
     if not callable(make):
         raise BrokenPlugin(f"brings `{word.name}`, which is made by {make!r}", help="give a class or a function")
+    if isinstance(word, StrategyWord) and not (word.calls is None or callable(word.calls)):
+        message = f"brings `{word.name}`, whose `calls` is {word.calls!r}"
+        raise BrokenPlugin(message, help="give a function from the options and the number of targets to `Calls`")
     if not isinstance(word, PickWord):
         _validate_options(word.options, set())
         if taken := FIELDS_OF_THE_LANGUAGE[kind] & {field.name for field in fields_of(word.options)}:
             names = ", ".join(f"`{name}`" for name in sorted(taken))
-            raise BrokenPlugin(f"has a field {names} in `{word.name}`, which every {NOUN[kind]} has already", help="rename it")
+            raise BrokenPlugin(f"has a field {names} in `{word.name}`, which every {kind} has already", help="rename it")
+    return kind
 
 
 def _validate_options(cls: type, seen: set[type]) -> None:

@@ -4,18 +4,28 @@ from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from math import inf
 from random import Random
+from typing import Any
 
 import attrs
 from msgspec.structs import replace
 
 from mmflow.plan import Flow, Plan
-from mmflow.plugin import Call, CallError, Emit, Model, Provider, Purpose, Reply, Request, Timeouts, ToolCall, Usage
+from mmflow.plugin import Call, CallError, Emit, Message, Model, Provider, Purpose, Reply, Request, Timeouts, Usage
 from mmflow.runtime.alarms import Alarms, Timeout, is_cancelled
+from mmflow.runtime.breaker import Breakers
+from mmflow.runtime.budget import Budgets
+from mmflow.runtime.caches import Caches
 from mmflow.runtime.cost import Purse, cost_microusd, input_tokens, input_tokens_at_most, output_tokens, usable
 from mmflow.runtime.deadline import Bounds, least
 from mmflow.runtime.events import CallEnded, CallOutcome, CallStarted
+from mmflow.runtime.health import Latencies
+from mmflow.runtime.limits import Limits, Permit
+from mmflow.runtime.outputs import Outputs
 from mmflow.runtime.plugins import Plugins
 from mmflow.runtime.record import Record
+from mmflow.runtime.retries import Retries
+from mmflow.runtime.scorecards import Scorecards
+from mmflow.runtime.state import Promise
 from mmflow.runtime.stream import Pieces, StreamBroken
 from mmflow.units import Duration, text_of
 
@@ -25,14 +35,34 @@ CHARGED = frozenset({"timeout", "5xx", "connect", "protocol", "invalid_output", 
 
 @attrs.frozen
 class Shared:
-    """What the requests of one executor share. `in_flight` counts the calls under way by model."""
+    """What the requests of one executor share. `in_flight` counts calls under way by model, `latencies` has what they took."""
 
     plan: Plan
     plugins: Plugins
     random: Random
     timeouts: dict[str, Timeouts]
     in_flight: dict[str, int]
+    limits: Limits | None
+    budgets: Budgets | None
+    scorecards: Scorecards
+    outputs: Outputs
+    caches: Caches
+    breakers: Breakers
+    latencies: Latencies = attrs.field(factory=Latencies)
+    retries: Retries = attrs.field(factory=Retries)
 
+
+@attrs.define(eq=False)
+class Held:
+    """What a call was given to be sent, and gives back when it ends."""
+
+    reserved_microusd: int = 0
+    """Of `max_cost`."""
+    permit: Permit | None = None
+    promise: Promise | None = None
+
+
+NOTHING = Held()
 
 Check = Callable[[Model, str, Bounds, Purpose], Awaitable[None]]
 """Raises `CallError` where a model may not be asked: at this path, within these bounds, for this purpose."""
@@ -57,10 +87,18 @@ class Calls:
         self.alarms = alarms
         self._shared = shared
         self._flow = flow
+        self._request = request
         self._record = record
         self._purse = None if flow.max_cost_microusd is None else Purse(flow.max_cost_microusd)
+        self.account = None if shared.budgets is None else shared.budgets.account(flow, request, record)
+        self.is_metered = not (self._purse is None and self.account is None and shared.limits is None)
         self._count = 0
         self._attempts: dict[str, int] = {}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a call was made."""
+        return self._count > 0
 
     async def call(
         self,
@@ -72,6 +110,7 @@ class Calls:
         max_output_tokens: int | None = None,
         purpose: Purpose = "answer",
         emit: Emit | None = None,
+        contract: dict[str, Any] | None = None,
     ) -> Reply:
         """Ask a model within the bounds and `max_cost`, and write how that began and how it ended.
 
@@ -80,32 +119,47 @@ class Calls:
         """
         if self.check is not None:
             await self.check(model, path, bounds, purpose)
-        started = self._begin(model, path, purpose)
         most = least(bounds.max_output_tokens, max_output_tokens, model.max_output_tokens)
         timeouts = self._shared.timeouts[model.name]
         call = Call(
-            model=model, messages=request.messages, request=request, max_output_tokens=most, purpose=purpose, timeouts=timeouts
+            model=model,
+            messages=request.messages,
+            request=request,
+            max_output_tokens=most,
+            purpose=purpose,
+            timeouts=timeouts,
+            contract=contract,
         )
         pieces = None if emit is None else Pieces(emit, self._record.now)
-        reserved_microusd = 0
         try:
             provider = self._shared.plugins.provider(model.provider)
-            reserved_microusd = self._reserve(call)
+            held = await self._admitted(call, path, bounds) if self.is_metered else NOTHING
+        except CallError as error:
+            self._end(self._begin(model, path, purpose), call, "failed", NOTHING, pieces, error=error)
+            raise
+        started = self._begin(model, path, purpose)
+        breakers = self._shared.breakers
+        is_probe = bool(breakers) and breakers.begins(model.name, self._record.clock())
+        try:
             reply = await self._complete(provider, call, bounds, pieces)
         except CallError as error:
+            breakers.ended(model.name, error, self._record.clock(), was_probe=is_probe)
             begun = pieces is not None and pieces.first_at_s is not None
-            self._end(
-                started, call, "uncertain" if begun or is_charged(error) else "failed", reserved_microusd, pieces, error=error
-            )
+            self._end(started, call, "uncertain" if begun or is_charged(error) else "failed", held, pieces, error=error)
             if begun:
                 raise StreamBroken(error) from error
             raise
         except BaseException:
             # Cancelled, or the caller is gone: what was used is counted, and whatever it was goes on its way.
-            self._end(started, call, "cancelled", reserved_microusd, pieces)
+            if is_probe:
+                breakers.gave_up(model.name)
+            self._end(started, call, "cancelled", held, pieces)
             raise
-        self.reached_caller = pieces is not None and pieces.first_at_s is not None
-        self._end(started, call, "answered", reserved_microusd, pieces, reply=reply)
+        if breakers:
+            breakers.ended(model.name, None, self._record.clock(), was_probe=is_probe)
+        if pieces is not None and pieces.first_at_s is not None:
+            self.reached_caller = True
+        self._end(started, call, "answered", held, pieces, reply=reply)
         return reply
 
     def _begin(self, model: Model, path: str, purpose: Purpose) -> CallStarted:
@@ -123,15 +177,52 @@ class Calls:
         self._record.write(started)
         return started
 
-    def _reserve(self, call: Call) -> int:
-        """The worst that a call may cost, set aside; 0 where nothing bounds the cost."""
-        if self._purse is None:
-            return 0
-        at_most = input_tokens_at_most(call.messages, call.request)
-        if call.purpose == "answer" and self._flow.max_input_tokens is not None:
-            # More is rejected at the door, and the worst case that `check` shows rests on it.
-            at_most = min(at_most, self._flow.max_input_tokens)
-        return self._purse.reserve(call.model, at_most, call.max_output_tokens)
+    async def _admitted(self, call: Call, path: str, bounds: Bounds) -> Held:
+        """What a call needs before it may be sent: money, and its turn. `CallError` where it does not get it."""
+        model, held = call.model, Held()
+        try:
+            at_most = 0
+            if self._purse is not None or self.account is not None:
+                at_most = input_tokens_at_most(call.messages, call.request)
+                if call.purpose == "answer" and self._flow.max_input_tokens is not None:
+                    # More is rejected at the door, and the worst case that `check` shows rests on it.
+                    at_most = min(at_most, self._flow.max_input_tokens + self._added_at_most(call))
+            if self._purse is not None:
+                held.reserved_microusd = self._purse.reserve(model, at_most, call.max_output_tokens)
+            if (limits := self._shared.limits) is not None:
+                read = self._input_tokens(call)
+                held.permit = await limits.enter(call, read, path, bounds, self.alarms, self._record)
+            if self.account is not None:
+                left_s = bounds.left_s(self._record.clock())
+                held.promise = await self.account.reserve(model, at_most, call.max_output_tokens, left_s)
+        except BaseException:
+            # Refused, or cancelled: nothing was sent.
+            self._give_back(held, "failed", Usage(), 0, was_sent=False)
+            raise
+        return held
+
+    def _give_back(self, held: Held, outcome: CallOutcome, usage: Usage, cost_microusd: int, *, was_sent: bool) -> None:
+        """A call is over. One whose cost is uncertain keeps the money that was set aside for it."""
+        if self._purse is not None and outcome in ("answered", "failed"):
+            self._purse.settle(held.reserved_microusd, cost_microusd)
+        if held.permit is not None:
+            held.permit.leave(usage.total_tokens, was_sent=was_sent)
+        if self.account is not None and (promise := held.promise) is not None:
+            is_uncertain = outcome == "uncertain"
+            self.account.settle(promise, max(cost_microusd, promise.amount_microusd) if is_uncertain else cost_microusd)
+
+    def _input_tokens(self, call: Call) -> int:
+        return self.input_tokens + input_tokens(self._added(call)) if call.purpose == "answer" else input_tokens(call.messages)
+
+    def _added(self, call: Call) -> tuple[Message, ...]:
+        """What a prompt put before the caller's own messages."""
+        return call.messages[: len(call.messages) - len(self._request.messages)]
+
+    def _added_at_most(self, call: Call) -> int:
+        """The tokens that the prompt and the output contract add to the caller's own, for money."""
+        wanted, own = call.request.response_format, self._request.response_format
+        added, wanted = self._added(call), None if wanted is own else wanted
+        return input_tokens_at_most(added, Request(messages=(), response_format=wanted)) if added or wanted else 0
 
     async def _complete(self, provider: Provider, call: Call, bounds: Bounds, pieces: Pieces | None) -> Reply:
         """The provider's reply in time, or a `CallError` without secrets, whatever the plugin does."""
@@ -165,10 +256,10 @@ class Calls:
                 pieces.closed = True
         if pieces is not None and pieces.caller_error is not None:
             raise pieces.caller_error
-        if not (isinstance(reply, Reply) and isinstance(reply.text, str)):
-            raise plugins.broke(self._word_of(call), f"answered with {type(reply).__name__}, not with a Reply that has a text")
-        if not (isinstance(reply.tool_calls, tuple) and all(isinstance(each, ToolCall) for each in reply.tool_calls)):
-            raise plugins.broke(self._word_of(call), "answered with `tool_calls` that are not a tuple of ToolCall")
+        reply = plugins.sound(self._word_of(call), reply)
+        if call.purpose == "answer":
+            ended_at = self._record.clock()
+            self._shared.latencies.add(name, ended_at - now, ended_at)
         return plugins.masked_reply(reply)
 
     def _word_of(self, call: Call) -> str:
@@ -179,7 +270,7 @@ class Calls:
         started: CallStarted,
         call: Call,
         outcome: CallOutcome,
-        reserved_microusd: int,
+        held: Held,
         pieces: Pieces | None,
         *,
         reply: Reply | None = None,
@@ -188,12 +279,14 @@ class Calls:
         """Count what a call used, take its price, and write how it ended."""
         usage = Usage() if outcome == "failed" else usable(reply) if reply is not None else None
         if estimated := usage is None:
-            read = self.input_tokens if call.purpose == "answer" else input_tokens(call.messages)
+            read = self._input_tokens(call)
             wrote = output_tokens(reply.text, reply.tool_calls) if reply else output_tokens(pieces.text if pieces else "")
             usage = Usage(input_tokens=read, output_tokens=wrote)
         cost = 0 if outcome == "failed" else cost_microusd(usage, call.model.prices)
-        if self._purse is not None and outcome in ("answered", "failed"):
-            self._purse.settle(reserved_microusd, cost or 0)
+        if held is not NOTHING:
+            # A provider that refuses has counted the request.
+            was_sent = error is None or error.dispatched != "no" or error.status is not None
+            self._give_back(held, outcome, usage, cost or 0, was_sent=was_sent)
         self.cost_microusd = None if self.cost_microusd is None or cost is None else self.cost_microusd + cost
         ended = CallEnded(
             at_s=self._record.now(),
@@ -231,6 +324,7 @@ class NoCalls(Calls):
         max_output_tokens: int | None = None,
         purpose: Purpose = "answer",
         emit: Emit | None = None,
+        contract: dict[str, Any] | None = None,
     ) -> Reply:
         if self.check is not None:
             await self.check(model, path, bounds, purpose)

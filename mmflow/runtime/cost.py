@@ -94,6 +94,17 @@ def worst_microusd(prices: Prices, input_tokens: int, output_tokens: int) -> int
     return -(-(input_tokens * dearest_input + output_tokens * dearest_output) // TOKENS_PER_PRICE)
 
 
+def worst_of(model: Model, input_tokens: int, max_output_tokens: int | None, bound: str) -> int:
+    """The most that a call of a model can cost. `CallError` of class `budget` where that has no end, and `bound` holds."""
+    if model.prices is None:
+        raise refused(f"the price of `{model.name}` is unknown, and {bound} holds", f"declare the price of `{model.name}`")
+    if max_output_tokens is None and model.context_tokens is not None:
+        max_output_tokens = max(0, model.context_tokens - input_tokens)
+    if max_output_tokens is None and (model.prices.output or model.prices.reasoning):
+        raise refused(f"an answer of `{model.name}` may be of any length, and {bound} holds", "set `max_output` in the flow")
+    return worst_microusd(model.prices, input_tokens, max_output_tokens or 0)
+
+
 def dollars(microusd: int) -> str:
     """An amount as people read it: `$0.000120`."""
     return f"${microusd / MICROUSD_PER_USD:.6f}"
@@ -109,15 +120,7 @@ class Purse:
 
     def reserve(self, model: Model, input_tokens: int, max_output_tokens: int | None) -> int:
         """Promise the worst that a call can cost, and return it. `CallError` of class `budget` where it may cost too much."""
-        if model.prices is None:
-            raise refused(f"the price of `{model.name}` is unknown, and `max_cost` holds", f"declare the price of `{model.name}`")
-        if max_output_tokens is None and model.context_tokens is not None:
-            max_output_tokens = max(0, model.context_tokens - input_tokens)
-        if max_output_tokens is None and (model.prices.output or model.prices.reasoning):
-            raise refused(
-                f"an answer of `{model.name}` may be of any length, and `max_cost` holds", "set `max_output` in the flow"
-            )
-        worst = worst_microusd(model.prices, input_tokens, max_output_tokens or 0)
+        worst = worst_of(model, input_tokens, max_output_tokens, "`max_cost`")
         if self.taken_microusd + worst > self.limit_microusd:
             left = max(0, self.limit_microusd - self.taken_microusd)
             raise refused(

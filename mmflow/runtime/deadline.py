@@ -1,11 +1,12 @@
 """One request's time: the bounds that steps work under, which only ever narrow, and what a step needs of it."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
 from mmflow import plan
-from mmflow.plugin import Timeouts
+from mmflow.plugin import Model, Timeouts
 
 _Number = TypeVar("_Number", int, float)
 
@@ -56,16 +57,32 @@ def tightest(one: Timeouts, other: Timeouts) -> Timeouts:
 
 def least_s(of: plan.Plan, name: str) -> float:
     """What a step needs at least: the declared p95 of the quickest model that may answer it, 0 where that is unknown."""
-    match of.steps[name]:
-        case plan.Ask(model=model):
-            return of.models[model].p95_s or 0.0
+    return least_of(of, name, lambda model: model.p95_s) or 0.0
+
+
+def least_of(of: plan.Plan, name: str, figure: Callable[[Model], _Number | None]) -> _Number | None:
+    """The least figure of a model that may answer a step first; None where it is not known of each of them."""
+    step = of.steps[name]
+    if isinstance(step, plan.Ask):
+        return figure(of.models[step.model])
+    figures = [least_of(of, each, figure) for each in _first(step)]
+    return None if None in figures else least(*figures)
+
+
+def _first(step: plan.Step) -> tuple[str, ...]:
+    """The steps that a step may begin with."""
+    match step:
+        case plan.Ask():
+            return ()
         case plan.Tier(models=members):
-            return min(least_s(of, each) for each in members)
+            return members
         case plan.Route(arms=arms, otherwise=otherwise):
-            return min(least_s(of, each) for each in [*(arm.step for arm in arms), *([otherwise] if otherwise else [])])
-        case plan.Split(slices=slices):
-            return min(least_s(of, each.step) for each in slices)
+            return (*(arm.step for arm in arms), *([otherwise] if otherwise else []))
+        case plan.Split(slices=slices) | plan.Experiment(slices=slices):
+            return tuple(each.step for each in slices)
         case plan.Cascade(steps=steps) | plan.Fallback(steps=steps):
-            return least_s(of, steps[0])
+            return steps[:1]
+        case plan.Strategy(steps=steps):
+            return steps
         case plan.With(step=inner):
-            return least_s(of, inner)
+            return (inner,)

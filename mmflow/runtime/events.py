@@ -135,6 +135,66 @@ class Judged(_Event, frozen=True, kw_only=True, tag="judged"):
     needs: str
 
 
+class OutputInvalid(_Event, frozen=True, kw_only=True, tag="output_invalid"):
+    """An answer broke the output contract: what is wrong, and `where` in its JSON (`$.items[2].name`), empty for the whole.
+
+    The same model is asked again where tries are left.
+    """
+
+    path: str
+    model: str
+    output: str
+    message: str
+    where: str = ""
+    tries_left: int = 0
+
+
+class OutputRepaired(_Event, frozen=True, kw_only=True, tag="output_repaired"):
+    """An answer was of the contract once something around it was taken away."""
+
+    path: str
+    model: str
+    output: str
+    how: str
+
+
+class CacheHit(_Event, frozen=True, kw_only=True, tag="cache_hit"):
+    """The answer was kept: no model is asked. `waited`: an identical request was under way, and its answer was waited for."""
+
+    cache: str
+    age_s: float
+    waited: bool = False
+
+
+class CacheMissed(_Event, frozen=True, kw_only=True, tag="cache_missed"):
+    """The cache was asked and has no answer to this request."""
+
+    cache: str
+
+
+class CacheSkipped(_Event, frozen=True, kw_only=True, tag="cache_skipped"):
+    """The cache must not be used for this request."""
+
+    cache: str
+    why: str
+
+
+class CacheFailed(_Event, frozen=True, kw_only=True, tag="cache_failed"):
+    """The cache could not be read or written. The request goes on without it."""
+
+    cache: str
+    message: str
+
+
+class Chosen(_Event, frozen=True, kw_only=True, tag="chosen"):
+    """A strategy takes a target's answer. `strategy` is its word; `stopped` are the targets that were still being asked."""
+
+    path: str
+    strategy: str
+    target: str
+    stopped: tuple[str, ...] = ()
+
+
 class Retrying(_Event, frozen=True, kw_only=True, tag="retrying"):
     """The same step will be tried again after `wait_s`."""
 
@@ -160,6 +220,88 @@ class Degraded(_Event, frozen=True, kw_only=True, tag="degraded"):
     step: str
 
 
+class RetryRefused(_Event, frozen=True, kw_only=True, tag="retry_refused"):
+    """A target is not tried again: there were too many retries of it of late for the calls that it gets."""
+
+    path: str
+    target: str
+
+
+class CoolingDown(_Event, frozen=True, kw_only=True, tag="cooling_down"):
+    """A target that mostly failed of late, with `reason` at last, is put behind those that may answer."""
+
+    path: str
+    target: str
+    reason: ErrorClass
+
+
+class Alerted(_Event, frozen=True, kw_only=True, tag="alerted"):
+    """A share of a budget was reached: told once in a period to the channel that the file names. `key`: whose budget it is."""
+
+    budget: str
+    key: str
+    channel: str
+    share: float
+    spent_microusd: int
+    limit_microusd: int
+    renews_at_unix_s: int
+
+
+class BudgetDegraded(_Event, frozen=True, kw_only=True, tag="budget_degraded"):
+    """A budget put a step in the place of the flow's own, as it says for this share."""
+
+    budget: str
+    share: float
+    target: str
+    spent_microusd: int
+    limit_microusd: int
+
+
+class Waiting(_Event, frozen=True, kw_only=True, tag="waiting"):
+    """A call waits for its turn: `limit` is what holds it back, `requests = 500/min of provider openai`."""
+
+    path: str
+    model: str
+    limit: str
+
+
+class Waited(_Event, frozen=True, kw_only=True, tag="waited"):
+    """A call had its turn after `wait_s`."""
+
+    path: str
+    model: str
+    wait_s: float
+
+
+class Qualified(_Event, frozen=True, kw_only=True, tag="qualified"):
+    """A tier looked its members up in a scorecard: those in `models` go on, `left_out` are below `min_quality`.
+
+    `label` is of the request, `quality` has what is known by model. `best`: none reaches the bar, and the best one goes on.
+    `message` says why the scorecard could not be used; then the quality is what the models declare.
+    """
+
+    path: str
+    scorecard: str
+    label: str | None
+    min_quality: float
+    models: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    quality: dict[str, float] = {}
+    best: bool = False
+    message: str | None = None
+
+
+class ExperimentScored(_Event, frozen=True, kw_only=True, tag="experiment_scored"):
+    """The metric of an experiment judged the answer of an arm: `score` is None where it could not."""
+
+    path: str
+    experiment: str
+    arm: str
+    model: str
+    scorer: str
+    score: float | None
+
+
 class RequestEnded(_Event, frozen=True, kw_only=True, tag="request_ended"):
     """The request is over. `model` and `path` are of the answer that was served.
 
@@ -174,9 +316,13 @@ class RequestEnded(_Event, frozen=True, kw_only=True, tag="request_ended"):
     message: str | None = None
     help: str | None = None
     degraded: str | None = None
+    cached: bool = False
+    """The answer is of an earlier request: `model` and `path` are those that it came from."""
 
 
 Event = (
     RequestStarted | SignalRead | ArmTested | SplitDrawn | Ordered | Guarded | CallStarted | CallEnded | Scored | Judged
-    | Retrying | MovedOn | Degraded | RequestEnded
+    | OutputInvalid | OutputRepaired | CacheHit | CacheMissed | CacheSkipped | CacheFailed | Retrying | MovedOn | Degraded
+    | Chosen | RetryRefused | CoolingDown | Alerted | BudgetDegraded | Waiting | Waited | Qualified | ExperimentScored
+    | RequestEnded
 )  # fmt: skip

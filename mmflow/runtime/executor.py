@@ -14,30 +14,46 @@ import msgspec
 
 from mmflow import plan
 from mmflow.plan import Plan, fingerprint
-from mmflow.plugin import CallError, Candidate, Emit, Http, Model, Provider, Reply, Request, Usage
+from mmflow.plugin import CacheStore, CallError, Candidate, Choice, Emit, Http, Model, Provider, Reply, Request, Scorer, Usage
 from mmflow.runtime.alarms import Alarms, alarms_here
+from mmflow.runtime.answer import Answer
+from mmflow.runtime.breaker import Breakers
+from mmflow.runtime.budget import Budgets, BudgetSpent
+from mmflow.runtime.caches import Caches, Kept, Visit
 from mmflow.runtime.calls import Calls, NoCalls, Shared, WouldAsk
 from mmflow.runtime.conditions import Facts, Truth, field_of, truth
 from mmflow.runtime.cost import cost_microusd
-from mmflow.runtime.deadline import Bounds, least, least_s, tightest
+from mmflow.runtime.deadline import Bounds, least, least_of, least_s, tightest
 from mmflow.runtime.events import (
     ArmTested,
+    Chosen,
+    CoolingDown,
     Degraded,
+    ExperimentScored,
     Judged,
     MovedOn,
     Ordered,
+    Qualified,
     RequestEnded,
     RequestOutcome,
     RequestStarted,
     Retrying,
+    RetryRefused,
     SplitDrawn,
 )
+from mmflow.runtime.given import NOTHING_GIVEN, Given
 from mmflow.runtime.guards import Guards
+from mmflow.runtime.limits import Limits
 from mmflow.runtime.opinions import Opinions
+from mmflow.runtime.outputs import Contract, Outputs, contracted
 from mmflow.runtime.plugins import Plugins
+from mmflow.runtime.prompts import prompted
 from mmflow.runtime.record import Observe, Record
 from mmflow.runtime.result import Result
+from mmflow.runtime.scorecards import Scorecards, bar
 from mmflow.runtime.signals import Signals
+from mmflow.runtime.state import MemoryStore, Store
+from mmflow.runtime.strategies import Lent, names_of
 from mmflow.runtime.stream import StreamBroken, whole
 from mmflow.vocabulary import Vocabulary
 
@@ -62,8 +78,10 @@ TYPICAL_OUTPUT_TOKENS = 500
 class Executor:
     """A plan that is ready to run, for many requests at a time. Close it to close its connections.
 
-    The running loop's clock and `random` are the only sources of time and chance. `providers` stand in for those of the plan,
-    by name.
+    The running loop's clock, `wall` (seconds since 1970, for the periods of budgets) and `random` are the only sources of time
+    and chance. `providers` and `scorers` stand in for those of the plan, by name. `state` is where budgets keep what is spent;
+    without it they forget it with the executor. `caches` stand in for those of the plan, by name; the others are in memory where
+    `providers` are given, so that nothing scripted is ever kept.
     """
 
     def __init__(
@@ -76,42 +94,70 @@ class Executor:
         random: Random | None = None,
         environ: Mapping[str, str] | None = None,
         providers: Mapping[str, Provider] | None = None,
+        scorers: Mapping[str, Scorer] | None = None,
+        caches: Mapping[str, CacheStore] | None = None,
+        state: Store | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         random = random or Random()
-        plugins = Plugins(plan, vocabulary, folder=folder, http=http, random=random, environ=environ, providers=providers)
+        plugins = Plugins(
+            plan, vocabulary, folder=folder, http=http, random=random, environ=environ, providers=providers, scorers=scorers
+        )
         timeouts = {each.name: tightest(each.timeouts, plan.providers[each.provider].timeouts) for each in plan.models.values()}
-        self._shared = Shared(plan, plugins, random, timeouts, defaultdict(int))
+        budgets = None
+        if plan.budgets:
+            namespace = str((folder / Path(plan.file).name).absolute())
+            budgets = Budgets(plan, MemoryStore() if state is None else state, namespace, wall)
+        limits, cards = Limits(plan), Scorecards(plan, folder)
+        outputs = Outputs(plan.outputs, folder)
+        kept = Caches(plan, plugins, stores=caches, in_memory=providers is not None, wall=wall)
+        self._shared = Shared(
+            plan, plugins, random, timeouts, defaultdict(int), limits or None, budgets, cards, outputs, kept, Breakers(random)
+        )
+        self._wall = wall
         self._fingerprint = fingerprint(plan)
         self._alarms: Alarms | None = None
 
-    async def run(self, flow: str, request: Request, emit: Emit | None = None, *, observe: Observe | None = None) -> Result:
+    async def run(
+        self,
+        flow: str,
+        request: Request,
+        emit: Emit | None = None,
+        *,
+        observe: Observe | None = None,
+        given: Given = NOTHING_GIVEN,
+    ) -> Result:
         """Answer a request. What goes wrong upstream is in the result and is not raised; cancellation passes through.
 
         With `emit` the answer is handed over as it arrives; what `emit` raises ends the run and is raised. `observe` gets each
         event as it happens, those of a cancelled run too. `KeyError` where the plan has no such flow.
         """
-        return await self._begun(flow, request, observe, Calls).run(emit)
+        return await self._begun(flow, request, observe, Calls, given).run(emit)
 
-    async def decide(self, flow: str, request: Request, *, observe: Observe | None = None) -> Result:
+    async def decide(
+        self, flow: str, request: Request, *, observe: Observe | None = None, given: Given = NOTHING_GIVEN
+    ) -> Result:
         """Classify and route a request up to the model that would be asked first. No model is asked, so there is no reply."""
-        return await self._begun(flow, request, observe, NoCalls).run(None)
+        return await self._begun(flow, request, observe, NoCalls, given).run(None)
 
     async def close(self) -> None:
         """Close what was opened for the plan."""
         await self._shared.plugins.close()
+        if self._shared.budgets is not None:
+            await self._shared.budgets.store.close()
 
-    def _begun(self, name: str, request: Request, observe: Observe | None, calls_of: type[Calls]) -> "_Run":
+    def _begun(self, name: str, request: Request, observe: Observe | None, calls_of: type[Calls], given: Given) -> "_Run":
         self._alarms = alarms_here(self._alarms)
         flow, record = self._shared.plan.flows[name], Record(observe)
         calls = calls_of(self._shared, flow, request, record, self._alarms)
-        run = _Run(self._shared, flow, request, calls, record)
+        run = _Run(self._shared, flow, request, calls, record, given)
         record.write(
             RequestStarted(
                 at_s=0.0,
                 request_id=run.id,
                 flow=name,
                 plan=self._fingerprint,
-                at_unix_s=time.time(),
+                at_unix_s=self._wall(),
                 input_tokens=calls.input_tokens,
             )
         )
@@ -130,19 +176,10 @@ class At(msgspec.Struct, frozen=True):
         return self if name == self.path else At(f"{self.path}/{name}", self.bounds, self.emit)
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What a step came to: the reply, whose it is, and why a cascade gave it without having accepted it."""
-
-    reply: Reply
-    model: str
-    path: str
-    degraded: str | None = None
-
-
 class _Run:
     """One request on its way through a plan. A step gives an `Answer` or raises `CallError`."""
 
-    def __init__(self, shared: Shared, flow: plan.Flow, request: Request, calls: Calls, record: Record) -> None:
+    def __init__(self, shared: Shared, flow: plan.Flow, request: Request, calls: Calls, record: Record, given: Given) -> None:
         self.id = f"{shared.random.getrandbits(64):016x}"
         self._shared = shared
         self._plan = shared.plan
@@ -154,6 +191,10 @@ class _Run:
         self._now = record.now
         self._write = record.write
         self._record = record
+        self._given = given
+        self._contract: Contract | None = None
+        self._instead: str | None = None
+        """What a budget put in the place of the flow's own step."""
         self._guards: Guards | None = None
         if flow.guards:
             self._guards = Guards(shared.plan, flow.guards, self._signals, self._facts, record)
@@ -168,21 +209,24 @@ class _Run:
         most = least(request.max_output_tokens, flow.max_output_tokens)
         bounds = Bounds(self._began_at + flow.deadline_s, flow.deadline_s, most, request.temperature)
         try:
-            answer = await self.step(flow.step, At(flow.name, bounds, emit))
+            if flow.output is not None:
+                self._contract = self._shared.outputs.contract(flow.output)
+            answer = await self._from_cache(At(flow.name, bounds, emit))
             if emit is not None and not self._calls.reached_caller:
                 # It was held back until it was accepted, or its provider does not stream.
                 await emit(whole(answer.reply))
         except WouldAsk as first:
             return self._ended("decided", model=first.model, path=first.path)
         except CallError as error:
-            return self._ended("failed", error=error)
+            is_at_the_door = isinstance(error, BudgetSpent) and not self._calls.has_begun
+            return self._ended("rejected" if is_at_the_door else "failed", error=error)
         except StreamBroken as broken:
             return self._ended("stream_broken", error=broken.error)
         except BaseException:
             # Cancelled, or the caller is gone: the record is completed, and whatever it was goes on its way.
             self._ended("cancelled")
             raise
-        return self._ended("served", answer.reply, model=answer.model, path=answer.path, degraded=answer.degraded)
+        return self._ended("served", answer.reply, answer=answer)
 
     def _ended(
         self,
@@ -191,22 +235,66 @@ class _Run:
         *,
         model: str | None = None,
         path: str | None = None,
-        degraded: str | None = None,
+        answer: Answer | None = None,
         error: CallError | None = None,
     ) -> Result:
         ended = RequestEnded(
             at_s=self._now(),
             outcome=outcome,
-            model=model,
-            path=path,
+            model=answer.model if answer else model,
+            path=answer.path if answer else path,
             cost_microusd=self._calls.cost_microusd,
             error_class=error.error_class if error else None,
             message=error.message if error else None,
             help=error.help if error else None,
-            degraded=degraded,
+            degraded=answer.degraded if answer else None,
+            cached=answer is not None and answer.cached,
         )
         self._write(ended)
         return Result(reply, tuple(self._record.events))
+
+    async def _from_cache(self, at: At) -> Answer:
+        """The answer that the flow's cache has, else a new one."""
+        if self._flow.cache is None or isinstance(self._calls, NoCalls):
+            return await self._within_budget(at)
+        cache = self._plan.caches[self._flow.cache]
+        visit = Visit(
+            self._shared.caches, cache, self._flow, self._request, self._facts(at.bounds), at.bounds, self._record,
+            self._calls.alarms, self._contract,
+        )  # fmt: skip
+        found = await visit.answered(lambda: self._within_budget(at), self._kept)
+        return Answer(found.reply, found.model, found.path, cached=True) if isinstance(found, Kept) else found
+
+    def _kept(self, answer: Answer) -> Kept | None:
+        """An answer as it may be kept; None for one that is not complete, or not what was due."""
+        reply = answer.reply
+        if answer.degraded or reply.finish not in ("stop", "tool_calls") or not (reply.text.strip() or reply.tool_calls):
+            return None
+        stood_in = reply.simulated and self._shared.plugins.stands_in(self._plan.models[answer.model].provider)
+        return Kept(reply, answer.model, answer.path, self._shared.caches.now_s(), stood_in)
+
+    async def _within_budget(self, at: At) -> Answer:
+        """The answer of the flow's step, or of the one that a budget puts in its place."""
+        if (account := self._calls.account) is None:
+            return await self.step(self._flow.step, at)
+        is_dry = isinstance(self._calls, NoCalls)
+        try:
+            self._instead = await account.enter(alerts=not is_dry)
+            try:
+                answer = await self.step(self._instead or self._flow.step, at)
+            except CallError as error:
+                # A strategy may have passed a refusal on as an error of its own.
+                if error.error_class != "budget" or not account.has_refused:
+                    raise
+                self._instead = None if self._calls.reached_caller else account.instead()
+                if self._instead is None:
+                    raise
+                answer = await self.step(self._instead, at)
+        except (CallError, StreamBroken):
+            await account.leave()
+            raise
+        await account.leave()
+        return msgspec.structs.replace(answer, degraded=answer.degraded or "budget") if self._instead else answer
 
     # ---- the steps --------------------------------------------------------------------------------------------------------
 
@@ -219,12 +307,23 @@ class _Run:
         model, request, bounds = self._plan.models[step.model], self._request, at.bounds
         if bounds.temperature != request.temperature:
             request = msgspec.structs.replace(request, temperature=bounds.temperature)
-        reply = await self._calls.call(model, request, path, bounds, emit=at.emit)
+        if self._flow.prompt is not None:
+            request = await prompted(self._plan.prompts[self._flow.prompt], model, request, self._label_under(bounds))
+        if (contract := self._contract) is None:
+            return Answer(await self._calls.call(model, request, path, bounds, emit=at.emit), model.name, path)
+        told, form = contract.told(model, request), contract.response_format
+        # Nobody hears an answer before it is known to be of the contract.
+        reply = await contracted(
+            contract, lambda: self._calls.call(model, told, path, bounds, contract=form), model, path, bounds, self._record
+        )
         return Answer(reply, model.name, path)
 
     async def tier(self, step: plan.Tier, at: At) -> Answer:
         here = at.under(step.name)
-        order = self._ordered(step, await self._allowed(step, here), here)
+        names = await self._allowed(step, here)
+        if step.scorecard is not None and step.min_quality is not None:
+            names = await self._qualified(step, step.scorecard, step.min_quality, names, here)
+        order = self._cooled(self._ordered(step, names, here), here)
         for number, name in enumerate(order, 1):
             try:
                 return await self.step(name, here)
@@ -250,6 +349,8 @@ class _Run:
 
     async def cascade(self, step: plan.Cascade, at: At) -> Answer:
         here = at.under(step.name)
+        if self._instead is not None:
+            step = msgspec.structs.replace(step, steps=tuple(await self._open_to_us(step.steps, here)))
         best: Answer | None = None
         best_score = -1.0
         for number, name in enumerate(step.steps, 1):
@@ -278,7 +379,12 @@ class _Run:
 
     async def fallback(self, step: plan.Fallback, at: At) -> Answer:
         here = at.under(step.name)
-        for number, name in enumerate(step.steps, 1):
+        if self._instead is not None:
+            step = msgspec.structs.replace(step, steps=tuple(await self._open_to_us(step.steps, here)))
+        steps, retries = self._cooled(step.steps, here, step.on), self._shared.retries
+        for number, name in enumerate(steps, 1):
+            if step.retry_times:
+                retries.began(name, self._clock())
             for attempt in range(1 + step.retry_times):
                 try:
                     return await self.step(name, here)
@@ -289,24 +395,62 @@ class _Run:
                 pause_s = self._pause_s(step.backoff_s * 2**attempt, failure.retry_after_s)
                 if attempt == step.retry_times or pause_s >= self._left_s(here):
                     break
+                if not retries.allows(name, self._clock()):
+                    self._write(RetryRefused(at_s=self._now(), path=here.path, target=self._named(name)))
+                    break
                 self._write(Retrying(at_s=self._now(), path=here.path, wait_s=pause_s, error_class=failure.error_class))
                 await asyncio.sleep(pause_s)
-            if number == len(step.steps):
+            if number == len(steps):
                 raise failure
-            self._moved_on(here, name, step.steps[number], failure)
+            self._moved_on(here, name, steps[number], failure)
         raise AssertionError("the last step of a fallback returns or raises")
 
     async def split(self, step: plan.Split, at: At) -> Answer:
         here = at.under(step.name)
-        key = field_of(self._request, step.sticky)
-        bucket = bucket_of(self._flow.name, step.name, self.id if key is None else str(key))
-        end = 0
-        for each in step.slices:
-            end += each.buckets
-            if bucket < end:
-                self._write(SplitDrawn(at_s=self._now(), path=here.path, bucket=bucket, target=self._named(each.step)))
-                return await self.step(each.step, here)
-        raise CallError("blocked", f"the shares of `{step.name}` make less than 100%", dispatched="no")
+        return await self.step(await self._drawn(step, here), here)
+
+    async def experiment(self, step: plan.Experiment, at: At) -> Answer:
+        here = at.under(step.name)
+        arm = await self._drawn(step, here)
+        answer = await self.step(arm, here)
+        if bucket_of(self._flow.name, f"{step.name}/{step.metric}", self.id) < step.sample * BUCKETS:
+            if here.emit is not None and not self._calls.reached_caller:
+                # Its provider does not stream: the caller need not wait for the judge.
+                await here.emit(whole(answer.reply))
+                self._calls.reached_caller = True
+            score = await self._opinions.score(step.metric, here.path, here.bounds, answer.reply)
+            self._write(
+                ExperimentScored(
+                    at_s=self._now(),
+                    path=here.path,
+                    experiment=step.name,
+                    arm=self._named(arm),
+                    model=answer.model,
+                    scorer=step.metric,
+                    score=score,
+                )
+            )
+        return answer
+
+    async def strategy(self, step: plan.Strategy, at: At) -> Answer:
+        here = at.under(step.name)
+        targets = await self._open_targets(step, here)
+        strategy, word = self._shared.plugins.strategy(step.name)
+
+        def ask(target: str, emit: Emit | None) -> Awaitable[Answer]:
+            # A target that stands twice in the list needs a place of its own.
+            path = here.path if target == self._named(targets[target]) else f"{here.path}/{target}"
+            return self.step(targets[target], At(path, here.bounds, emit))
+
+        def score(scorer: str, target: str, reply: Reply) -> Awaitable[float | None]:
+            return self._opinions.score(scorer, f"{here.path}/{target}", here.bounds, reply)
+
+        def tell(target: str, stopped: tuple[str, ...]) -> None:
+            self._write(Chosen(at_s=self._now(), path=here.path, strategy=step.word, target=target, stopped=stopped))
+
+        choices = [self._choice(name, each, here.bounds) for name, each in targets.items()]
+        lent = Lent(step, choices, self._shared.plugins, ask, score, tell, here.emit if word.first_wins else None)
+        return await lent.answer(strategy, self._request, self._calls.alarms, here.bounds)
 
     async def with_(self, step: plan.With, at: At) -> Answer:
         bounds = at.bounds.narrowed(self._clock(), step.deadline_s, step.max_output_tokens, step.temperature)
@@ -316,11 +460,17 @@ class _Run:
 
     @cached_property
     def _opinions(self) -> Opinions:
-        return Opinions(self._shared, self._flow.name, self._request, self._calls, self._record)
+        return Opinions(self._shared, self._flow.name, self._request, self._calls, self._record, self._given)
 
     @cached_property
     def _signals(self) -> Signals:
         return Signals(self._opinions.signal)
+
+    def _label_under(self, bounds: Bounds) -> Callable[[str], Awaitable[str]]:
+        async def label_of(name: str) -> str:
+            return (await self._signals.get(name, bounds)).label
+
+        return label_of
 
     def _facts(self, bounds: Bounds, score: Callable[[str], Awaitable[float | None]] | None = None) -> Facts:
         return Facts(self._request, self._calls.input_tokens, lambda name: self._signals.get(name, bounds), score)
@@ -337,6 +487,67 @@ class _Run:
         found = await truth(step.accept, self._facts(place.bounds, score))
         self._write(Judged(at_s=self._now(), path=place.path, accepted=found.holds, needs=step.text))
         return found.holds, min((each for each in scores.values() if each is not None), default=-1.0)
+
+    async def _drawn(self, step: plan.Split | plan.Experiment, here: At) -> str:
+        """The step of the slice that the request falls into."""
+        key = field_of(self._request, step.sticky)
+        bucket = bucket_of(self._flow.name, step.name, self.id if key is None else str(key))
+        end = 0
+        given = self._given.draws.get(step.name)
+        for each in step.slices:
+            end += each.buckets
+            if bucket < end if given is None else self._named(each.step) == given:
+                (drawn, *_) = await self._open_to_us([each.step, *(other.step for other in step.slices)], here)
+                self._write(SplitDrawn(at_s=self._now(), path=here.path, bucket=bucket, target=self._named(drawn)))
+                return drawn
+        raise CallError("blocked", f"the shares of `{step.name}` make less than 100%", dispatched="no")
+
+    async def _open_to_us(self, names: Sequence[str], here: At) -> Sequence[str]:
+        """Those of some steps that the guards leave a callee, where a budget put a step in the place of the flow's own.
+
+        All of them where none has one, or where nothing was replaced: what was checked before it ran needs no way around.
+        """
+        if self._guards is None or self._instead is None:
+            return names
+        return [each for each in names if await self._has_callee(each, here)] or names
+
+    async def _has_callee(self, name: str, here: At) -> bool:
+        match self._plan.steps[name]:
+            case plan.Ask(model=model):
+                return self._guards is None or await self._guards.allows(self._plan.models[model], here.path, here.bounds)
+            case plan.Tier(models=names) | plan.Cascade(steps=names) | plan.Fallback(steps=names) | plan.Strategy(steps=names):
+                return any([await self._has_callee(each, here) for each in names])
+            case plan.Split(slices=slices) | plan.Experiment(slices=slices):
+                return any([await self._has_callee(each.step, here) for each in slices])
+            case plan.With(step=inner):
+                return await self._has_callee(inner, here)
+            case _:
+                return True
+
+    async def _qualified(self, step: plan.Tier, scorecard: str, min_quality: float, names: Sequence[str], here: At) -> list[str]:
+        """The members of a tier that reach its bar for the request's label; the best one where none does."""
+        card, problem = self._shared.scorecards.find(scorecard)
+        label = None
+        by = self._plan.scorecards[scorecard].by
+        if card is not None and by:
+            label = (await self._signals.get(by, here.bounds)).label
+        members = {self._member(name).name: name for name in names}
+        found = bar([self._plan.models[each] for each in members], card, label, min_quality)
+        self._write(
+            Qualified(
+                at_s=self._now(),
+                path=here.path,
+                scorecard=scorecard,
+                label=label,
+                min_quality=min_quality,
+                models=found.kept,
+                left_out=found.left_out,
+                quality=found.quality,
+                best=found.best,
+                message=problem,
+            )
+        )
+        return [members[each] for each in found.kept]
 
     async def _allowed(self, step: plan.Tier, here: At) -> Sequence[str]:
         """The members of a tier that no guard forbids. `CallError` of class `blocked` where none is left."""
@@ -364,14 +575,67 @@ class _Run:
         self._write(Ordered(at_s=self._now(), path=here.path, pick=step.pick, models=tuple(order)))
         return order
 
+    def _cooled(self, names: Sequence[str], here: At, on: tuple[str, ...] | None = None) -> Sequence[str]:
+        """Targets, with those behind that are cooling down: they are asked only where no other answers.
+
+        Where a step goes on after some failures only (`on`), a target that failed otherwise keeps its place.
+        """
+        if not self._shared.breakers:
+            return names
+        found = {name: error for name in names if (error := self._cooling(name)) is not None}
+        if on is not None:
+            found = {name: error for name, error in found.items() if is_caught(error, on)}
+        others = [name for name in names if name not in found]
+        if not found or not others:
+            return names
+        for name, error in found.items():
+            self._write(CoolingDown(at_s=self._now(), path=here.path, target=self._named(name), reason=error.error_class))
+        return [*others, *(name for name in names if name in found)]
+
+    def _cooling(self, name: str) -> CallError | None:
+        """How the models of a step failed last, where all of them are cooling down."""
+        match self._plan.steps[name]:
+            case plan.Ask(model=model):
+                return self._shared.breakers.cooling(model, self._clock())
+            case plan.Tier(models=names):
+                errors = [self._cooling(each) for each in names]
+                return errors[0] if None not in errors else None
+            case plan.With(step=inner):
+                return self._cooling(inner)
+            case _:
+                return None
+
     def _member(self, name: str) -> Model:
         asked = self._plan.steps[name]
         assert isinstance(asked, plan.Ask), "the members of a tier are models"
         return self._plan.models[asked.model]
 
     def _candidate(self, model: Model, bounds: Bounds) -> Candidate:
+        cost = self._expected_microusd(model, bounds)
+        return Candidate(model, self._p95_s(model), cost, self._shared.in_flight[model.name])
+
+    async def _open_targets(self, step: plan.Strategy, here: At) -> dict[str, str]:
+        """The targets of a strategy that the guards leave a callee, by name; `blocked` where there is none."""
+        targets = names_of(step.steps, self._named)
+        if self._guards is not None:
+            targets = {name: each for name, each in targets.items() if await self._has_callee(each, here)}
+        if not targets:
+            message = f"the guards of `{self._flow.name}` leave no target of `{step.name}`"
+            raise CallError("blocked", message, dispatched="no", help="route such requests to models that the guards allow")
+        return targets
+
+    def _choice(self, name: str, step: str, bounds: Bounds) -> Choice:
+        cost = least_of(self._plan, step, lambda model: self._expected_microusd(model, bounds))
+        return Choice(name, least_of(self._plan, step, self._p95_s), cost)
+
+    def _p95_s(self, model: Model) -> float | None:
+        """Of an answer: measured where there is a measurement, else declared."""
+        measured_s = self._shared.latencies.p95_s(model.name, self._clock())
+        return model.p95_s if measured_s is None else measured_s
+
+    def _expected_microusd(self, model: Model, bounds: Bounds) -> int | None:
         expected = Usage(self._calls.input_tokens, output_tokens=bounds.max_output_tokens or TYPICAL_OUTPUT_TOKENS)
-        return Candidate(model, model.p95_s, cost_microusd(expected, model.prices), self._shared.in_flight[model.name])
+        return cost_microusd(expected, model.prices)
 
     def _left_s(self, at: At) -> float:
         return at.bounds.left_s(self._clock())
@@ -420,6 +684,8 @@ _METHODS: dict[type[plan.Step], Callable[[_Run, Any, At], Awaitable[Answer]]] = 
     plan.Cascade: _Run.cascade,
     plan.Fallback: _Run.fallback,
     plan.Split: _Run.split,
+    plan.Experiment: _Run.experiment,
+    plan.Strategy: _Run.strategy,
     plan.With: _Run.with_,
 }
 """What runs a step of each kind."""

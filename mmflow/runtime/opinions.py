@@ -3,11 +3,13 @@
 from asyncio import CancelledError
 from collections.abc import Sequence
 
+from mmflow.plan import Classifier
 from mmflow.plugin import OPINION_OUTPUT_TOKENS, Ask, CallError, Message, ModelName, Purpose, Reply, Request
 from mmflow.runtime.alarms import Timeout, is_cancelled
 from mmflow.runtime.calls import Calls, Shared, WouldAsk
 from mmflow.runtime.deadline import Bounds
 from mmflow.runtime.events import Scored, SignalRead
+from mmflow.runtime.given import Given
 from mmflow.runtime.record import Record
 from mmflow.runtime.signals import Signal, signal_of, text_for, unsure
 
@@ -15,30 +17,19 @@ from mmflow.runtime.signals import Signal, signal_of, text_for, unsure
 class Opinions:
     """Asks the classifiers and the scorers of a plan about one request."""
 
-    def __init__(self, shared: Shared, flow: str, request: Request, calls: Calls, record: Record) -> None:
+    def __init__(self, shared: Shared, flow: str, request: Request, calls: Calls, record: Record, given: Given) -> None:
         self._shared = shared
         self._flow = flow
         self._request = request
         self._calls = calls
         self._record = record
+        self._given = given
 
     async def signal(self, name: str, bounds: Bounds) -> Signal:
         """A classifier's signal."""
         declared = self._shared.plan.classifiers[name]
         started_at_s = self._record.now()
-        timer = Timeout(self._calls.alarms, min(bounds.ends_at, self._record.clock() + declared.timeout_s))
-        try:
-            plugin = self._shared.plugins.classifier(name)
-            ask = self._ask("classify", f"{self._flow}/{name}", bounds)
-            with timer:
-                guess = await plugin.classify(text_for(declared, self._request), ask)
-            signal = signal_of(declared, guess)
-        except WouldAsk as error:
-            signal = unsure(declared, str(error))
-        except (Exception, SystemExit, CancelledError) as error:  # the contract: any exception of a classifier means unsure
-            if isinstance(error, CancelledError) and is_cancelled():
-                raise
-            signal = unsure(declared, "timed out" if timer.expired else f"failed: {self._shared.plugins.reason(error)}")
+        signal = self._given.signal(declared) or await self._asked(declared, bounds)
         read = SignalRead(
             at_s=self._record.now(),
             signal=name,
@@ -50,6 +41,21 @@ class Opinions:
         )
         self._record.write(read)
         return signal
+
+    async def _asked(self, declared: Classifier, bounds: Bounds) -> Signal:
+        timer = Timeout(self._calls.alarms, min(bounds.ends_at, self._record.clock() + declared.timeout_s))
+        try:
+            plugin = self._shared.plugins.classifier(declared.name)
+            ask = self._ask("classify", f"{self._flow}/{declared.name}", bounds)
+            with timer:
+                guess = await plugin.classify(text_for(declared, self._request), ask)
+            return signal_of(declared, guess)
+        except WouldAsk as error:
+            return unsure(declared, str(error))
+        except (Exception, SystemExit, CancelledError) as error:  # the contract: any exception of a classifier means unsure
+            if isinstance(error, CancelledError) and is_cancelled():
+                raise
+            return unsure(declared, "timed out" if timer.expired else f"failed: {self._shared.plugins.reason(error)}")
 
     async def score(self, name: str, path: str, bounds: Bounds, reply: Reply) -> float | None:
         """A scorer's score of an answer; None where it has none."""

@@ -1,8 +1,8 @@
-"""What a plan names, made from installed plugins when it is first needed and kept: providers, classifiers, scorers, picks."""
+"""What a plan names, made from installed plugins when it is first needed, and kept: providers, classifiers, caches and so on."""
 
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Literal, TypeVar
@@ -12,7 +12,10 @@ from msgspec.structs import replace
 from mmflow.options import MissingSecret, OptionError, Secret, Surroundings, build
 from mmflow.plan import Plan
 from mmflow.plan import Provider as PlannedProvider
+from mmflow.plan import Strategy as PlannedStrategy
 from mmflow.plugin import (
+    CacheStore,
+    CacheWord,
     Call,
     CallError,
     Classifier,
@@ -27,10 +30,13 @@ from mmflow.plugin import (
     Reply,
     Scorer,
     ScorerWord,
+    Strategy,
+    StrategyWord,
+    ToolCall,
 )
 from mmflow.vocabulary import Vocabulary, WordError, WordKind
 
-_WordT = TypeVar("_WordT", ProviderWord, ClassifierWord, ScorerWord, PickWord)
+_WordT = TypeVar("_WordT", ProviderWord, ClassifierWord, ScorerWord, PickWord, StrategyWord, CacheWord)
 
 MASK = "***"
 SHORTEST_MASKED = 4
@@ -38,12 +44,14 @@ SHORTEST_MASKED = 4
 
 LONGEST_REASON = 300
 
+ASK_AUTHOR = "report it to the author of the plugin (`mmflow plugins` says whose it is)"
+
 
 class Plugins:
-    """Makes what the plan names, and is the `Host` of classifiers and scorers; providers get one that masks the others.
+    """Makes what the plan names, and is the `Host` of most of it; providers get one that masks the others.
 
     Whatever goes wrong is a `CallError` that was not dispatched: `auth` for a missing key, `protocol` for the rest.
-    `providers` stand in for those of the plan, by name.
+    `providers` and `scorers` stand in for those of the plan, by name.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Plugins:
         http: Http | None = None,
         environ: Mapping[str, str] | None = None,
         providers: Mapping[str, Provider] | None = None,
+        scorers: Mapping[str, Scorer] | None = None,
     ) -> None:
         self.random = random
         self._plan = plan
@@ -65,8 +74,11 @@ class Plugins:
         self._close_http: Callable[[], Awaitable[None]] | None = None
         self._providers = dict(providers or {})
         self._classifiers: dict[str, Classifier] = {}
-        self._scorers: dict[str, Scorer] = {}
+        self._scorers = dict(scorers or {})
         self._picks: dict[str, Pick] = {}
+        self._strategies: dict[str, tuple[Strategy, StrategyWord]] = {}
+        self._caches: dict[str, CacheStore] = {}
+        self._stand_ins: set[str] = set()
         self._making: list[str] = []
         self._secrets: set[str] = set()
 
@@ -82,7 +94,11 @@ class Plugins:
         return self._http
 
     async def close(self) -> None:
-        """Close the client, if it was made here."""
+        """Close the client, if it was made here, and the caches that can be closed."""
+        for store in self._caches.values():
+            if callable(close := getattr(store, "close", None)):
+                with suppress(Exception):  # a plugin may raise anything, and what it kept is kept
+                    await close()
         if self._close_http is not None:
             await self._close_http()
 
@@ -100,6 +116,14 @@ class Plugins:
                 self._making.pop()
         return made
 
+    def stands_in(self, name: str) -> bool:
+        """Whether a simulated provider stands in for a declared one, whose key is missing."""
+        try:
+            self.provider(name)
+        except CallError:
+            return False
+        return name in self._stand_ins
+
     def _made_provider(self, declared: PlannedProvider) -> Provider:
         word = self._find("provider", declared.word, ProviderWord)
         with self._blaming(declared.word, f"provider `{declared.name}`"):
@@ -108,6 +132,7 @@ class Plugins:
             except MissingSecret:
                 if declared.without_key == "refuse":
                     raise
+                self._stand_ins.add(declared.name)
                 word = self._find("provider", "sim", ProviderWord)
                 options = self._options(word.options, {})
             return word.make(options, _Lent(self, declared.name))
@@ -133,10 +158,31 @@ class Plugins:
         return made
 
     def pick(self, path: str) -> Pick:
-        """The strategy that a tier names."""
+        """The order that a tier names."""
         if (found := self._picks.get(path)) is None:
             found = self._picks[path] = self._find("pick", path, PickWord).pick
         return found
+
+    def strategy(self, name: str) -> tuple[Strategy, StrategyWord]:
+        """A declared strategy, one for all requests, so that it may learn; and its word."""
+        if (found := self._strategies.get(name)) is None:
+            declared = self._plan.steps[name]
+            assert isinstance(declared, PlannedStrategy), "it is asked for by its own step"
+            word = self._find("strategy", declared.word, StrategyWord)
+            with self._blaming(declared.word, f"strategy `{name}`"):
+                made = word.make(self._options(word.options, declared.options), self)
+            found = self._strategies[name] = (made, word)
+        return found
+
+    def cache(self, name: str) -> CacheStore:
+        """A declared cache."""
+        if (made := self._caches.get(name)) is None:
+            declared = self._plan.caches[name]
+            word = self._find("cache", declared.word, CacheWord)
+            with self._blaming(declared.word, f"cache `{name}`"):
+                made = word.make(self._options(word.options, declared.options), self)
+            self._caches[name] = made
+        return made
 
     def masked(self, text: str) -> str:
         """The text without any secret that a plugin was given."""
@@ -146,7 +192,15 @@ class Plugins:
 
     def broke(self, word: str, how: str, *, dispatched: Literal["no", "maybe"] = "maybe") -> CallError:
         """The error of a plugin that did not keep its contract."""
-        return CallError("protocol", f"the plugin `{word}` {how}", dispatched=dispatched, help=_ASK_AUTHOR)
+        return CallError("protocol", f"the plugin `{word}` {how}", dispatched=dispatched, help=ASK_AUTHOR)
+
+    def sound(self, word: str, reply: object) -> Reply:
+        """The reply, if it is one: a plugin need not have been type-checked. Raises `CallError`."""
+        if not (isinstance(reply, Reply) and isinstance(reply.text, str)):
+            raise self.broke(word, f"answered with {type(reply).__name__}, not with a Reply that has a text")
+        if not (isinstance(reply.tool_calls, tuple) and all(isinstance(each, ToolCall) for each in reply.tool_calls)):
+            raise self.broke(word, "answered with `tool_calls` that are not a tuple of ToolCall")
+        return reply
 
     def masked_error(self, error: CallError) -> CallError:
         """The error with its texts masked, and without what is not of its type: a plugin need not have been type-checked."""
@@ -211,7 +265,7 @@ class Plugins:
             field = f"`{error.field}`: " if error.field else ""
             raise _unusable(self.masked(f"{what}: {field}{error.message}"), error.help) from None
         except Exception as error:  # A plugin may raise anything, and its user needs no traceback.
-            raise _unusable(f"the plugin `{word}` cannot make {what}: {self.reason(error)}", _ASK_AUTHOR) from error
+            raise _unusable(f"the plugin `{word}` cannot make {what}: {self.reason(error)}", ASK_AUTHOR) from error
 
 
 class _Lent:
@@ -246,9 +300,6 @@ class _Masked:
             return self._plugins.masked_reply(await self._provider.complete(call, emit))
         except CallError as error:
             raise self._plugins.masked_error(error) from None
-
-
-_ASK_AUTHOR = "report it to the author of the plugin (`mmflow plugins` says whose it is)"
 
 
 def _unusable(message: str, help: str | None = None) -> CallError:

@@ -18,3 +18,8 @@ class Result(msgspec.Struct, frozen=True):
         last = self.events[-1]
         assert isinstance(last, RequestEnded)
         return last
+
+    @property
+    def cached(self) -> bool:
+        """Whether the answer was kept from an earlier request."""
+        return self.ended.cached

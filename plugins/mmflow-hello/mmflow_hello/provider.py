@@ -19,6 +19,7 @@ class HelloOptions:
     greeting: str = option("Hello", doc="the word that every answer begins with", check=_one_word)
     style: Literal["plain", "cheerful"] = option("plain", doc="how the greeting ends: with a full stop or an exclamation mark")
     delay: Duration = option(Duration(0), doc="how long an answer takes to begin")
+    wait: Duration | None = option(None, doc="the name of `delay` before version 0.1", replaced_by="delay")
 
 
 @attrs.frozen
@@ -32,7 +33,7 @@ class Hello:
         said = next((message.text for message in reversed(call.messages) if message.role == "user"), "")
         if not said.strip():
             raise CallError("4xx", "nobody said anything", dispatched="no", help="give a message of the user")
-        await asyncio.sleep(self.options.delay)
+        await asyncio.sleep(self.options.delay if self.options.wait is None else self.options.wait)
 
         end = "!" if self.options.style == "cheerful" else "."
         words = f"{self.options.greeting}{end} You said: {said}".split(" ")

@@ -3,19 +3,38 @@
 import asyncio
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import NoReturn
 
 import pytest
-from mmflow.plugin import Call, CallError, Candidate, Delta, Guess, Message, Model, OptionError, Reply, Request
+from mmflow.plugin import (
+    Answered,
+    Call,
+    CallError,
+    Candidate,
+    Choice,
+    Delta,
+    Duration,
+    Guess,
+    Message,
+    Model,
+    OptionError,
+    Reply,
+    Request,
+    ScorerName,
+)
 from mmflow.registry import Registry
 
 import mmflow_hello
 from mmflow_hello.alphabetical import alphabetical
+from mmflow_hello.daytime import Daytime, DaytimeOptions
 from mmflow_hello.mood import MOODS, Mood, MoodOptions
+from mmflow_hello.patient import Patient, PatientOptions, calls
 from mmflow_hello.politeness import Politeness, PolitenessOptions
 from mmflow_hello.provider import Hello, HelloOptions
+from mmflow_hello.stubborn import Stubborn, StubbornOptions
 
 WORKFLOW = Path(__file__).parents[1] / "hello.mmf"
 
@@ -36,9 +55,10 @@ async def ask_nobody(*_: object, **__: object) -> NoReturn:
 def test_every_word_is_found() -> None:
     registry = Registry.of({"hello": mmflow_hello})
     assert registry.known("provider") == ("hello",)
-    assert registry.known("classifier") == ("hello.mood",)
+    assert registry.known("classifier") == ("hello.daytime", "hello.mood")
     assert registry.known("scorer") == ("hello.politeness",)
     assert registry.known("pick") == ("hello.alphabetical",)
+    assert registry.known("strategy") == ("hello.patient", "hello.stubborn")
 
 
 def test_an_answer_greets_and_counts_its_tokens() -> None:
@@ -107,6 +127,67 @@ def test_more_phrases_than_there_are_cannot_be_asked_for() -> None:
 def test_candidates_are_tried_by_name() -> None:
     candidates = [Candidate(model(name), p95_s=None, cost_microusd=None) for name in ("carol", "alice", "bob")]
     assert [each.model.name for each in alphabetical(candidates, Random(1))] == ["alice", "bob", "carol"]
+
+
+@pytest.mark.parametrize(("hour", "label"), [(6, "night"), (7, "day"), (18, "day"), (19, "night")])
+def test_the_daytime_is_that_of_the_clock(hour: int, label: str) -> None:
+    clock = Daytime(DaytimeOptions(), now=lambda: datetime(2026, 1, 31, hour))
+    assert asyncio.run(clock.classify("Good morning!", ask_nobody)) == Guess(label, 1.0)
+
+
+class Answers:
+    """Gives each target's answers in their order, and scores them by their texts."""
+
+    def __init__(self, **answers: list[Reply]) -> None:
+        self.answers, self.asked = answers, list[str]()
+
+    async def call(self, target: str) -> Answered:
+        self.asked.append(target)
+        if not self.answers[target]:
+            raise CallError("5xx", "nobody is there")
+        return Answered(target, self.answers[target].pop(0))
+
+    async def score(self, scorer: ScorerName, answered: Answered) -> float | None:
+        assert scorer == "polite"
+        return {"No.": 0.0, "Perhaps.": 0.4, "Yes, please!": 0.9}.get(answered.reply.text)
+
+
+TARGETS = [Choice("alice", p95_s=None, cost_microusd=None), Choice("bob", p95_s=None, cost_microusd=None)]
+
+
+def test_the_patient_takes_the_first_good_answer_or_the_best() -> None:
+    patient = Patient(PatientOptions(scorer=ScorerName("polite")))
+    run = Answers(alice=[Reply(text="Yes, please!")], bob=[])
+    assert asyncio.run(patient.answer(TARGETS, Request.of("?"), run)).target == "alice"
+    assert run.asked == ["alice"]
+    run = Answers(alice=[Reply(text="Perhaps.")], bob=[Reply(text="No.")])
+    assert asyncio.run(patient.answer(TARGETS, Request.of("?"), run)).reply.text == "Perhaps."
+    run = Answers(alice=[], bob=[Reply(text="No.")])
+    assert asyncio.run(patient.answer(TARGETS, Request.of("?"), run)).target == "bob"
+    with pytest.raises(CallError, match="nobody"):
+        asyncio.run(patient.answer(TARGETS, Request.of("?"), Answers(alice=[], bob=[])))
+
+
+def test_the_patient_promises_a_call_for_each_target() -> None:
+    summary = calls(PatientOptions(scorer=ScorerName("polite")), 3)
+    assert (summary.most, summary.parallel) == (3, False)
+
+
+def test_the_stubborn_asks_until_an_answer_is_whole() -> None:
+    run = Answers(alice=[Reply(text="One", finish="length"), Reply(text="One two")], bob=[])
+    answered = asyncio.run(Stubborn(StubbornOptions()).answer(TARGETS, Request.of("?"), run))
+    assert (answered.reply.text, run.asked) == ("One two", ["alice", "alice"])
+
+
+def test_the_old_name_of_a_field_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asyncio.run(Hello(HelloOptions(wait=Duration(2), delay=Duration(1))).complete(call("hi"), None))
+    assert waited == [2]
 
 
 def test_the_workflow_runs() -> None:

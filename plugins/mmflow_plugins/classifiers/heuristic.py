@@ -106,7 +106,11 @@ def _rise(values: Sequence[float]) -> None:
 
 @options
 class HeuristicOptions:
-    """Fields of `classify x using heuristic`."""
+    """How complex a request looks: length, demanding words in ten languages, questions, lists, code, mathematics. No model is
+    asked.
+
+    It fits any ordered labels, simplest first. It does not understand: a short hard question looks simple.
+    """
 
     thresholds: tuple[Score, ...] = option(
         (), doc="Where the bands of the labels meet, rising; one fewer than labels.", check=_rise
@@ -218,10 +222,15 @@ def _patterns() -> tuple[CompiledPattern, ...]:
     return *(compile_pattern(each, ignore_case=True) for each in words), compile_pattern(_CODE), compile_pattern(_MATHS)
 
 
+def _most_confident(options: HeuristicOptions, labels: tuple[str, ...]) -> float:
+    """That of a score far from every edge: the outer ends of the scale are no edges."""
+    return 1.0
+
+
 def _make(options: HeuristicOptions, labels: tuple[str, ...], host: Host) -> Heuristic:
     return Heuristic(options, labels)
 
 
 @hook
 def mmflow_classifiers() -> list[ClassifierWord]:
-    return [ClassifierWord("heuristic", HeuristicOptions, _make, accept=accept)]
+    return [ClassifierWord("heuristic", HeuristicOptions, _make, accept=accept, most_confident=_most_confident)]

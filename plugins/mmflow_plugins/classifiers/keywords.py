@@ -47,7 +47,11 @@ _WORD_START = rf"(?:\A|[^\pL\pM\pN_]|[{_UNSPACED}])"
 
 @options
 class KeywordsOptions:
-    """Fields of `classify x using keywords`."""
+    """The label most of whose patterns are found; the last label with a confidence of 0 where none is.
+
+    Case is ignored, and a pattern that begins with a letter is found at the start of a word. One pattern found gives a confidence
+    of 0.80, two of the same label 0.96; where several labels have some, they share it.
+    """
 
     patterns: Mapping[str, tuple[Pattern, ...]] = option(doc="For each label, the patterns that speak for it.")
 
@@ -125,10 +129,16 @@ def _labels(options: KeywordsOptions) -> tuple[str, ...]:
     return tuple(options.patterns)
 
 
+def _most_confident(options: KeywordsOptions, labels: tuple[str, ...]) -> float:
+    """That of a text in which every pattern of the label that has most of them is found, and no other."""
+    most = max((len(set(each)) for each in options.patterns.values()), default=0)
+    return 1 - DOUBT_OF_ONE_HIT**most if most else 0.0
+
+
 def _make(options: KeywordsOptions, labels: tuple[str, ...], host: Host) -> Keywords:
     return Keywords(options, labels)
 
 
 @hook
 def mmflow_classifiers() -> list[ClassifierWord]:
-    return [ClassifierWord("keywords", KeywordsOptions, _make, _labels)]
+    return [ClassifierWord("keywords", KeywordsOptions, _make, _labels, most_confident=_most_confident)]

@@ -88,7 +88,7 @@ def answer_of(call: Call, draws: Draws, question: Draws) -> Answer:
     quality = quality_of(call, draws, question)
     mark = f"[simulated by {call.model.name}, quality {quality:.2f}]"
     asked = _last_user(call.messages)
-    wanted = call.request.response_format or {}
+    wanted = call.request.response_format or call.contract or {}
     if wanted.get("type") == "json_schema":
         named = wanted.get("json_schema")
         schema = named.get("schema", {}) if isinstance(named, dict) else {}

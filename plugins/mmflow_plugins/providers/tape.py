@@ -158,6 +158,10 @@ def _make(options: TapeOptions, host: Host) -> Tape:
     return Tape(options, host)
 
 
+def _stores(options: TapeOptions) -> str | None:
+    return str(options.from_) if options.record is not None else None
+
+
 @hook
 def mmflow_providers() -> list[ProviderWord]:
-    return [ProviderWord("tape", TapeOptions, _make)]
+    return [ProviderWord("tape", TapeOptions, _make, stores=_stores)]

@@ -54,7 +54,10 @@ def _is_not_blank(value: str) -> None:
 
 @options
 class JudgeOptions:
-    """Fields of `scorer x using judge`."""
+    """A declared model scores the answer by a rubric; the answer is handed to it as material, not as instructions.
+
+    Its calls count in cost, time and guards. A reply that is no score from 0 to 1 is none: the answer is not accepted.
+    """
 
     model: ModelName = option(doc="The model that judges; its calls count in cost, deadline and guards.")
     rubric: str = option(

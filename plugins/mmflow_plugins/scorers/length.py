@@ -20,7 +20,7 @@ def _is_positive(value: int) -> None:
 
 @options
 class LengthOptions:
-    """Fields of `scorer x using length`."""
+    """1 from `min` to `max` words, less in proportion outside; one of the two is due."""
 
     min: int | None = option(None, doc="Words that a full answer has at least.", check=_is_positive)
     max: int | None = option(None, doc="Words that a good answer has at most.", check=_is_positive)

@@ -20,7 +20,7 @@ from mmflow.plugin import (
 
 @options
 class PatternOptions:
-    """Fields of `scorer x using pattern`."""
+    """1 where the answer contains `match` and does not contain `forbid`, else 0; one of the two is due."""
 
     match: Pattern | None = option(None, doc="What a good answer contains.")
     forbid: Pattern | None = option(None, doc="What a good answer does not contain.")

@@ -1,0 +1,229 @@
+"""Budgets while they run: what a call may cost is promised before it is sent, and what it did cost is spent afterwards."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from hashlib import blake2b
+from math import floor
+from typing import TypeVar
+
+import attrs
+
+from mmflow.plan import Budget, Flow, Plan, Threshold
+from mmflow.plugin import CallError, Model, Request
+from mmflow.runtime.conditions import field_of
+from mmflow.runtime.cost import dollars, worst_of
+from mmflow.runtime.events import Alerted, BudgetDegraded
+from mmflow.runtime.record import Record
+from mmflow.runtime.state import Balance, Promise, StateError, Store, Window, window_at
+from mmflow.units import Budget as Amount
+from mmflow.units import text_of
+
+_T = TypeVar("_T")
+
+LEASE_S = 60.0
+"""How long past its deadline a call may hold money: after that its process is taken for dead, and the money is free again."""
+
+LONGEST_VALUE = 64
+"""Longer values of the field `per` are kept as their hash."""
+
+MOST_TOLD = 10_000
+"""So many alerts are remembered here, to spare the store a question; the store remembers them all."""
+
+
+class BudgetSpent(CallError):
+    """A budget refuses. Nothing was sent, and no other target may make up for it."""
+
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__("budget", message, dispatched="no", help=help)
+
+
+class Budgets:
+    """The budgets of a plan, over a store. `namespace` tells workflows apart that share the store."""
+
+    def __init__(self, plan: Plan, store: Store, namespace: str, wall: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self._plan = plan
+        self._namespace = namespace
+        self._wall = wall
+        self._told: set[tuple[Window, str]] = set()
+
+    def account(self, flow: Flow, request: Request, record: Record) -> "Account | None":
+        """The account that pays for a request; None where its flow has no budget."""
+        if flow.budget is None:
+            return None
+        budget = self._plan.budgets[flow.budget]
+        key = f"{self._namespace}#{budget.name}"
+        value = field_of(request, budget.per) if budget.per is not None else None
+        if value is not None:
+            key += f"[{budget.per}={_short(str(value))}]"
+        window = window_at(key, budget.period_s, self._wall())
+        return Account(budget, self.store, window, self._wall, record, self._is_first)
+
+    async def _is_first(self, window: Window, name: str) -> bool:
+        """Whether nobody was told of this in this window before, here or elsewhere."""
+        if (window, name) in self._told:
+            return False
+        if len(self._told) >= MOST_TOLD:
+            self._told.clear()
+        is_first = await self.store.mark(window, name)
+        self._told.add((window, name))
+        return is_first
+
+
+@attrs.define
+class Account:
+    """The budget of one request, in the period in which it came in.
+
+    Up to the limit its money is hard: no call is sent that could pass it, unless it is a call of a step that a threshold at the
+    limit or above puts in the place of the flow's own (`degrade`). Such a call counts all the same.
+    """
+
+    budget: Budget
+    _store: Store
+    window: Window
+    _wall: Callable[[], float]
+    _record: Record
+    _is_first: Callable[[Window, str], Awaitable[bool]]
+    """Whether an alert is the first of its kind."""
+    _balance: Balance = attrs.field(factory=lambda: Balance(0, 0))
+    _reached: float = 0.0
+    """The share that counts as reached for this request: its limit, once a call did not fit below."""
+    _at: Threshold | None = None
+    """The threshold that holds for this request."""
+
+    async def enter(self, *, alerts: bool = True) -> str | None:
+        """The step that a threshold puts in the place of the flow's own. `BudgetSpent` where the budget refuses the request."""
+        self._balance = await self._asked(self._store.balance(self.window, self._wall()))
+        if alerts:
+            await self._alert()
+        share = self._share()
+        arm = self._arm(share)
+        if share >= 1.0 if arm is None else arm.action == "reject":
+            raise self._refusal()
+        return self._take(arm)
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether a call of this request did not fit."""
+        return self._reached > 0
+
+    def instead(self) -> str | None:
+        """The step to go on with after a call was refused; None where the refusal is final."""
+        arm = self._arm(max(self._reached, self._share()))
+        if arm is None or arm.action == "reject" or arm is self._at:
+            return None
+        return self._take(arm)
+
+    async def reserve(self, model: Model, input_tokens: int, max_output_tokens: int | None, left_s: float) -> Promise:
+        """Set aside the worst that a call may cost, for `left_s` seconds and a grace.
+
+        `BudgetSpent` where it does not fit, and a `CallError` of the same class where there is no worst.
+        """
+        worst_microusd = worst_of(model, input_tokens, max_output_tokens, f"budget `{self.budget.name}`")
+        now = self._wall()
+        promise = Promise(os.urandom(8).hex(), self.window, worst_microusd, now + left_s + LEASE_S)
+        share = self._limit()
+        # What is free passes no limit, not even one that was passed.
+        limit = None if share is None or not worst_microusd else floor(share * self.budget.limit_microusd + 1e-6)
+        self._balance = await self._asked(self._store.reserve(promise, limit, now))
+        if share is not None and not self._balance.granted:
+            self._reached = share
+            await self._alert()
+            raise self._refusal(f"`{model.name}` may cost up to {dollars(worst_microusd)}, and ")
+        return promise
+
+    def settle(self, promise: Promise, cost_microusd: int) -> None:
+        """A call is over: `cost_microusd` of its promise is spent, the rest is free again."""
+        self._store.settle(promise, cost_microusd)
+
+    async def leave(self) -> None:
+        """Tell of the thresholds that this request passed."""
+        if not any(each.action == "alert" for each in self.budget.thresholds):
+            return
+        try:
+            self._balance = await self._store.balance(self.window, self._wall())
+            await self._alert()
+        except (StateError, BudgetSpent):
+            # The answer stands. Whoever comes next tells of it.
+            return
+
+    # ---- thresholds -----------------------------------------------------------------------------------------------------
+
+    def _share(self, *, with_promises: bool = False) -> float:
+        taken = self._balance.spent_microusd + (self._balance.promised_microusd if with_promises else 0)
+        return taken / self.budget.limit_microusd if self.budget.limit_microusd else 1.0
+
+    def _arm(self, share: float) -> Threshold | None:
+        """What holds at a share: `reject` goes before `degrade`, and of several the last that is reached."""
+        reached = [each for each in self.budget.thresholds if each.share <= share and each.action != "alert"]
+        return max(reached, key=lambda each: (each.action == "reject", each.share), default=None)
+
+    def _take(self, arm: Threshold | None) -> str | None:
+        if arm is None:
+            return None
+        assert arm.target is not None, "a threshold that degrades names a step"
+        self._at = arm
+        self._record.write(
+            BudgetDegraded(
+                at_s=self._record.now(),
+                budget=self.budget.name,
+                share=arm.share,
+                target=arm.target,
+                spent_microusd=self._balance.spent_microusd,
+                limit_microusd=self.budget.limit_microusd,
+            )
+        )
+        return arm.target
+
+    def _limit(self) -> float | None:
+        """The share that may be spent and promised together with the next call; None is no limit."""
+        shares = [each.share for each in self.budget.thresholds if each.action == "reject"]
+        # A cheaper step from 80% on is no leave to pass 100%.
+        if self._at is None or self._at.share < 1.0:
+            shares.append(1.0)
+        return min(shares, default=None)
+
+    async def _alert(self) -> None:
+        # What is promised counts where it keeps others from being served, and the limit is reached by what does not fit.
+        share = self._share(with_promises=self._reached > 0)
+        for each in self.budget.thresholds:
+            if each.action != "alert" or (each.share > share and each.share != self._reached):
+                continue
+            if await self._asked(self._is_first(self.window, f"alert {each.target} {each.share:g}")):
+                alerted = Alerted(
+                    at_s=self._record.now(),
+                    budget=self.budget.name,
+                    channel=each.target or "",
+                    share=each.share,
+                    spent_microusd=self._balance.spent_microusd,
+                    limit_microusd=self.budget.limit_microusd,
+                    key=self.window.key.partition("#")[2],
+                    renews_at_unix_s=self.window.ends_at,
+                )
+                self._record.write(alerted)
+
+    # ---- what it says ---------------------------------------------------------------------------------------------------
+
+    async def _asked(self, answer: Awaitable[_T]) -> _T:
+        try:
+            return await answer
+        except StateError as error:
+            raise BudgetSpent(f"budget `{self.budget.name}` cannot be asked: {error.message}", error.help) from error
+
+    def _refusal(self, why: str = "") -> BudgetSpent:
+        budget, balance = self.budget, self._balance
+        limit = text_of(Amount(budget.limit_microusd, budget.period_s))
+        spent = f"{dollars(balance.spent_microusd)} of {limit} is spent"
+        if balance.promised_microusd:
+            spent += f", {dollars(balance.promised_microusd)} promised to calls under way"
+        renews = f"{datetime.fromtimestamp(self.window.ends_at, UTC):%Y-%m-%d %H:%M} UTC"
+        message = f"budget `{budget.name}`: {why}{spent}; it renews at {renews}"
+        return BudgetSpent(message, f"wait until it renews, raise `limit` of `{budget.name}`, or let a threshold `degrade`")
+
+
+def _short(value: str) -> str:
+    if len(value) <= LONGEST_VALUE:
+        return value
+    return blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

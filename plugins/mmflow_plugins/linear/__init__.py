@@ -1,0 +1,1 @@
+"""Linear models of text: their features, and the files that hold them."""
