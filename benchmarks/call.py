@@ -1,150 +1,206 @@
-"""CPU of a call through a one-model flow, beside the bare aiohttp client with msgspec in the same exchange.
+"""CPU of a call through a flow, beside the bare aiohttp client with msgspec in the same exchange, and beside `litellm.Router`.
 
-The upstream runs in a process of its own; what is measured is the CPU of this process alone. Rounds are interleaved.
+The upstream runs in a process of its own; what is measured is the CPU of the client's process alone. Rounds are interleaved.
+`litellm` is installed into an environment of its own, for the time of the run or in the folder that `--environment` names.
 """
 
-import importlib.util
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
 import aiohttp
-import msgspec
+from bare import QUESTION, Ask, streamed, upstream, whole
 from figures import arguments, show
+from peer import LITELLM, Litellm, litellm
 
 import mmflow
+from mmflow.api import load_plan
+from mmflow.registry import Registry
+from mmflow.runtime.executor import Executor
 
 if sys.platform == "win32":
     from asyncio import run as run_loop
 else:
     from uvloop import run as run_loop
 
-QUESTION = "What is the capital of France, and on which river does it lie?"
-FLOW = """\
+BARE, BARE_STREAM = "aiohttp + msgspec, bare", "aiohttp + msgspec, bare stream"
+PLAIN, STREAM = "mmflow, one-model flow", "mmflow, one-model flow, streamed"
+LEDGER = "mmflow, budget, limits, breaker, record"
+LEDGER_FILE = "the same, its budget in the state file"
+BASES = {BARE_STREAM: BARE_STREAM, STREAM: BARE_STREAM}
+"""What a row is compared with, where it is not `BARE`."""
+
+WORKFLOW = """\
 mmflow 1
 
 provider local using openai_compatible {{ url = "{url}" }}
+provider counted using openai_compatible {{
+  url = "{url}"
+  limits = {{ requests = 1M/s, tokens = 1000M/s, concurrency = 1000 }}
+}}
 
 model mock {{
   provider = local
   id = "mock"
   price = {{ input = $0.15/1M, output = $0.60/1M }}
+  context = 128k
 }}
+model metered like mock {{
+  provider = counted
+  limits = {{ requests = 1M/s, concurrency = 1000 }}
+}}
+model object like mock {{ id = "json" }}
 
-flow main {{ else -> mock }}
+budget month {{
+  limit = $1000000/month
+  when spent >= 80% -> alert("ops")
+}}
+scorer long using length {{ min = 20 }}
+cascade answer {{
+  steps = [mock, object]
+  accept = long >= 0.5
+}}
+cache answers using exact {{ scope = all }}
+prompt voice {{ else -> \"\"\"Answer in {{{{ request.language }}}}, as an object.\"\"\" }}
+output reply {{ format = json, on_invalid = retry(1) }}
+
+flow plain {{ else -> mock }}
+flow ledger {{
+  budget = month
+  max_cost = $0.10
+  max_input = 8k
+  max_output = 1k
+  else -> metered
+}}
+flow cascade {{ else -> answer }}
+flow contract {{
+  prompt = voice
+  output = reply
+  else -> object
+}}
+flow cached {{
+  cache = answers
+  else -> mock
+}}
 """
-Ask = Callable[[], Awaitable[str]]
+FLOWS = {
+    PLAIN: "plain",
+    LEDGER: "ledger",
+    LEDGER_FILE: "ledger in a file",
+    "mmflow, cascade with a length scorer": "cascade",
+    "mmflow, prompt and output contract": "contract",
+    "mmflow, answered by the cache": "cached",
+}
+Measure = Callable[[int], Awaitable[float]]
+"""CPU of one of so many calls, in seconds."""
 
 
-class Message(msgspec.Struct):
-    content: str
+def here(ask: Ask, before: Ask | None = None) -> Measure:
+    """Calls in this process. `before` is done before each round and not measured."""
+
+    async def measure(calls: int) -> float:
+        if before is not None:
+            await before()
+        began = time.process_time()
+        for _ in range(calls):
+            await ask()
+        return (time.process_time() - began) / calls
+
+    return measure
 
 
-class Choice(msgspec.Struct):
-    message: Message
-    finish_reason: str
+def through(flow: mmflow.Flow, question: str = QUESTION) -> Ask:
+    async def ask() -> str:
+        return (await flow.run(question)).text
+
+    return ask
 
 
-class Usage(msgspec.Struct):
-    prompt_tokens: int
-    completion_tokens: int
+def streaming(flow: mmflow.Flow) -> Ask:
+    async def ask() -> str:
+        async with flow.stream(QUESTION) as pieces:
+            return "".join([piece.text async for piece in pieces])
+
+    return ask
 
 
-class Completion(msgspec.Struct):
-    model: str
-    choices: list[Choice]
-    usage: Usage
+def failing(flow: mmflow.Flow) -> Ask:
+    """A model that failed of late has a breaker, which counts its calls."""
+    ask = through(flow, "FAIL")
 
-
-@contextmanager
-def upstream() -> Iterator[str]:
-    """The base URL of the mock upstream."""
-    script = Path(__file__).with_name("upstream.py")
-    # Its standard input is a pipe that closes when this process is gone, and that ends it.
-    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    async def fail() -> str:
         try:
-            port = process.stdout.readline().strip() if process.stdout else ""
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.terminate()
+            return await ask()
+        except mmflow.RunFailed:
+            return ""
+
+    return fail
 
 
-def bare(session: aiohttp.ClientSession, url: str) -> Ask:
-    """The least that a client can do: encode, post, read, decode."""
-    decoder = msgspec.json.Decoder(Completion)
-    encoder = msgspec.json.Encoder()
-    headers = {"Content-Type": "application/json"}
-
-    async def ask() -> str:
-        body = encoder.encode({"model": "mock", "messages": [{"role": "user", "content": QUESTION}]})
-        async with session.post(f"{url}/chat/completions", data=body, headers=headers) as response:
-            answer = decoder.decode(await response.read())
-        return answer.choices[0].message.content
-
-    return ask
-
-
-def through_mmflow(flow: mmflow.Flow) -> Ask:
-    async def ask() -> str:
-        return (await flow.run(QUESTION)).text
-
-    return ask
-
-
-def through_litellm(url: str) -> Ask:
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-    import litellm
-
-    parameters = {"model": "openai/mock", "api_base": url, "api_key": "none"}
-    router = litellm.Router(model_list=[{"model_name": "mock", "litellm_params": parameters}])
-
-    async def ask() -> str:
-        reply = await router.acompletion("mock", messages=[{"role": "user", "content": QUESTION}])
-        return str(reply.choices[0].message.content)
-
-    return ask
-
-
-async def cpu_s(ask: Ask, calls: int) -> float:
-    """CPU of one call, in seconds."""
-    before = time.process_time()
-    for _ in range(calls):
-        await ask()
-    return (time.process_time() - before) / calls
-
-
-async def measure(url: str, flow: mmflow.Flow, rounds: int, calls: int) -> dict[str, list[float]]:
-    async with aiohttp.ClientSession() as session, flow:
-        rows = {"aiohttp + msgspec, bare": bare(session, url), "mmflow, one-model flow": through_mmflow(flow)}
-        if importlib.util.find_spec("litellm"):
-            rows["litellm.Router"] = through_litellm(url)
-        answers = {await ask() for ask in rows.values()}
-        assert len(answers) == 1, answers
+async def measured(
+    url: str, flows: Mapping[str, mmflow.Flow], peer: Litellm | None, rounds: int, calls: int
+) -> dict[str, list[float]]:
+    """Seconds of CPU a call, by row, one for each round."""
+    async with aiohttp.ClientSession() as session:
+        asks = {
+            BARE: whole(session, url),
+            **{name: through(flows[flow]) for name, flow in FLOWS.items()},
+            BARE_STREAM: streamed(session, url),
+            STREAM: streaming(flows["plain"]),
+        }
+        answers = {name: await ask() for name, ask in asks.items()}
+        assert len(set(answers.values())) == 2, answers  # the text, and the object of the contract
+        before = {name: failing(flows[FLOWS[name]]) for name in (LEDGER, LEDGER_FILE)}
+        rows: dict[str, Measure] = {name: here(ask, before.get(name)) for name, ask in asks.items()}
+        if peer is not None:
+            rows[LITELLM] = peer
         samples: dict[str, list[float]] = {name: [] for name in rows}
         for number in range(rounds):
-            order = list(rows) if number % 2 else list(reversed(rows))
-            for name in order:
-                samples[name].append(await cpu_s(rows[name], calls))
+            for name in rows if number % 2 else reversed(rows):
+                samples[name].append(await rows[name](calls))
+        for flow in flows.values():
+            await flow.close()
     return samples
 
 
+def ready(file: Path, folder: Path) -> dict[str, mmflow.Flow]:
+    """The flows that are measured, with what they keep in this folder."""
+    environ = {**os.environ, "MMFLOW_CACHE": str(folder / "answers.sqlite")}
+    vocabulary = Registry.installed()
+    plan = load_plan(file, vocabulary).plan
+    assert plan is not None
+    in_memory = Executor(plan, vocabulary, folder=folder, environ=environ)
+    flows = {name: mmflow.Flow(plan, name, in_memory) for name in plan.flows}
+    return {**flows, "ledger in a file": mmflow.load(file, flow="ledger", environ=environ, state=folder / "state.sqlite")}
+
+
+def ratio(row: Sequence[float], base: Sequence[float]) -> str:
+    """The median over rounds."""
+    return f"{median(a / b for a, b in zip(row, base, strict=True)):.2f}"
+
+
 def main() -> None:
-    options = arguments(__doc__.partition("\n")[0], rounds=60)
-    with upstream() as url, tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "one_model.mmf")
-        file.write_text(FLOW.format(url=url))
-        samples = run_loop(measure(url, mmflow.load(file), options.rounds, calls=5 if options.quick else 50))
-    base = samples["aiohttp + msgspec, bare"]
+    environment = {"help": "a folder for the environment of litellm, which is kept there", "type": Path}
+    alone = {"help": "leave litellm out", "action": "store_true"}
+    options = arguments(__doc__.partition("\n")[0], rounds=40, environment=environment, alone=alone)
+    with ExitStack() as stack:
+        url, folder = stack.enter_context(upstream()), Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        peer = None
+        if not (options.quick or options.alone):
+            peer = stack.enter_context(litellm(url, options.environment or folder / "litellm"))
+        file = folder / "calls.mmf"
+        file.write_text(WORKFLOW.format(url=url))
+        flows = ready(file, folder)
+        samples = run_loop(measured(url, flows, peer, options.rounds, calls=2 if options.quick else 30))
     show(
-        ["client", "CPU a call, µs", "× bare, median of rounds"],
+        ["client", "CPU a call, µs", "× bare", "× mmflow, one-model flow"],
         [
-            [name, f"{1e6 * median(each):.0f}", f"{median(a / b for a, b in zip(each, base, strict=True)):.2f}"]
+            [name, f"{1e6 * median(each):.0f}", ratio(each, samples[BASES.get(name, BARE)]), ratio(each, samples[PLAIN])]
             for name, each in samples.items()
         ],
     )

@@ -3,11 +3,14 @@
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
+from typing import Any
 
 
-def arguments(description: str, rounds: int) -> argparse.Namespace:
-    """The options that every benchmark has; `--quick` is for a test that it still runs, not for figures."""
+def arguments(description: str, rounds: int, **more: Mapping[str, Any]) -> argparse.Namespace:
+    """The options that every benchmark has, and `more`; `--quick` is for a test that it still runs, not for figures."""
     parser = argparse.ArgumentParser(description=description)
+    for name, option in more.items():
+        parser.add_argument(f"--{name}", **option)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each row is measured (default: {rounds})")
     parser.add_argument("--quick", action="store_true", help="measure next to nothing: shows that it runs")
     found = parser.parse_args()

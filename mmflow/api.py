@@ -23,7 +23,7 @@ from mmflow.request import of_document
 from mmflow.runtime.events import Event, RequestEnded
 from mmflow.runtime.executor import Executor
 from mmflow.runtime.result import Result
-from mmflow.runtime.state_file import StateFile, state_file
+from mmflow.runtime.stores import store_of
 from mmflow.source import Source
 from mmflow.vocabulary import Vocabulary
 
@@ -183,9 +183,9 @@ def load(
 ) -> Flow:
     """A flow of a workflow file (`.mmf`), or of a saved plan (`.json`).
 
-    `state` is the file where budgets keep what is spent, for all processes of this machine: without it `MMFLOW_STATE`, else
-    `~/.local/state/mmflow/state.sqlite` (or what XDG_STATE_HOME or, on Windows, LOCALAPPDATA says). It is made when a flow
-    with a budget first runs.
+    `state` is the file where budgets keep what is spent, for all processes of this machine, or the URL of a Redis
+    (`redis://HOST:6379/0`) for those of several: without it `MMFLOW_STATE`, else `~/.local/state/mmflow/state.sqlite` (or what
+    XDG_STATE_HOME or, on Windows, LOCALAPPDATA says). A file is made when a flow with a budget first runs.
 
     `flow` may be left out where the file has one flow, or one called `main`. Raises `OSError`, `LoadError`, `ParamError`,
     `UnknownFlow`.
@@ -194,7 +194,7 @@ def load(
     vocabulary = Registry.installed()
     plan = load_plan(path, vocabulary, params).plan
     assert plan is not None
-    store = StateFile(state_file(state, environ)) if plan.budgets else None
+    store = store_of(plan, state, environ)
     return Flow(plan, flow_name(plan, flow), Executor(plan, vocabulary, folder=path.parent, environ=environ, state=store))
 
 

@@ -77,7 +77,7 @@ def build(
     parsed = parse(source)
     disk = Disk(source)
     checked = check(parsed.file, vocabulary, params, read or disk.read, disk.exists if read is None else exists, today)
-    if checked.has_errors or any(each.severity == "error" for each in parsed.diagnostics):
+    if not checked.is_whole or any(each.severity == "error" for each in parsed.diagnostics):
         rest = _without_consequences(checked.told(is_complete=False), parsed)
         return Build(None, tuple(sort((*parsed.diagnostics, *rest))), checked.plugins)
     plan = compile(checked.program)
@@ -96,10 +96,14 @@ def _without_consequences(found: tuple[Diagnostic, ...], parsed: Parsed) -> list
     blocks = [item.span for item in parsed.file.items if isinstance(item, nodes.Block)]
     broken = [block for block in blocks if any(block.start <= span.start <= block.end for span in lost)]
 
+    headers = [item.header for item in parsed.file.items if isinstance(item, nodes.Block) and item.span in broken]
+
     def follows(each: Diagnostic) -> bool:
         if each.code == "unused":
             return True
+        if any(span.source is each.span.source and each.span.start <= span.start <= each.span.end for span in lost):
+            return True  # about a value that was guessed
         is_inside = any(span.source is each.span.source and span.start <= each.span.start <= span.end for span in broken)
-        return each.code in _LACKING and is_inside
+        return is_inside and (each.code in _LACKING or each.span in headers)
 
     return [each for each in found if not follows(each)]

@@ -162,24 +162,28 @@ class Field:
     default: object
     env: str | None
     replaced_by: str | None = None
+    other_envs: tuple[str, ...] = ()
+    """Variables that count where `env` is not set, the first that is."""
 
 
 def option(
     default: Any = attrs.NOTHING,
     *,
     doc: str,
-    env: str | None = None,
+    env: str | tuple[str, ...] | None = None,
     check: Callable[[Any], None] | None = None,
     replaced_by: str | None = None,
 ) -> Any:
     """A field of an options class.
 
-    `doc` is one sentence for the reference and the editor. `env` names the environment variable that gives the value where
-    the file does not. `check` gets the value and raises `ValueError` where it is not allowed. `replaced_by` names the field
-    that takes the place of this one, which still counts but is warned of. The name in the language is the attribute's without
-    a trailing underscore (`from_` is written `from`).
+    `doc` is one sentence for the reference and the editor. `env` names the environment variable that gives the value
+    where the file does not, or several, of which the first that is set counts. `check` gets the value and raises
+    `ValueError` where it is not allowed. `replaced_by` names the field that takes the place of this one, which still
+    counts but is warned of. The name in the language is the attribute's without a trailing underscore (`from_` is written
+    `from`).
     """
-    metadata = {"doc": doc, "env": env, "replaced_by": replaced_by}
+    envs = (env,) if isinstance(env, str) else env or ()
+    metadata = {"doc": doc, "envs": envs, "replaced_by": replaced_by}
     validator = None if check is None else (lambda _self, _attribute, value: value is None or check(value))
     return attrs.field(default=default, metadata=metadata, validator=validator, kw_only=True)
 
@@ -207,14 +211,14 @@ def fields_of(cls: type) -> tuple[Field, ...]:
     fields = []
     for attribute in _attributes(cls):
         type_, optional = _field_type(hints[attribute.name], f"{cls.__name__}.{attribute.name}")
-        env = attribute.metadata.get("env")
+        env, *others = attribute.metadata.get("envs") or (None,)
         required = attribute.default is attrs.NOTHING and env is None
         if required and optional:
             raise TypeError(f"{cls.__name__}.{attribute.name} may be None, so give it a default: `option(None, doc=…)`")
         default: Any = None if attribute.default is attrs.NOTHING else attribute.default
         doc = attribute.metadata.get("doc", "")
         replaced_by = attribute.metadata.get("replaced_by")
-        fields.append(Field(public_name(attribute.name), type_, doc, required, default, env, replaced_by))
+        fields.append(Field(public_name(attribute.name), type_, doc, required, default, env, replaced_by, tuple(others)))
     return tuple(fields)
 
 
@@ -264,8 +268,8 @@ def build(cls: type[_T], values: Mapping[str, object], surroundings: Surrounding
         if field.name in values:
             arguments[attribute.name] = _built(field.type, values[field.name], surroundings)
         elif field.env is not None:
-            if found := surroundings.environ.get(field.env):
-                plain = field.env if field.type == Scalar(Secret) else found
+            if env := next((each for each in (field.env, *field.other_envs) if surroundings.environ.get(each)), None):
+                plain = env if field.type == Scalar(Secret) else surroundings.environ[env]
                 arguments[attribute.name] = _built(field.type, plain, surroundings)
             elif attribute.default is attrs.NOTHING:
                 raise MissingSecret(field.env)

@@ -274,6 +274,10 @@ class EventStream(Protocol):
         """The events as they come. Ends where the connection ends cleanly; `CallError` where it breaks or stalls."""
         ...
 
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes as they come, for a stream of another form; it ends and fails as `events` does."""
+        ...
+
 
 class Http(Protocol):
     """The one way to the network. Faults arrive as `CallError`; sizes, redirects and times are bounded."""
@@ -356,8 +360,7 @@ class Scorer(Protocol):
         ...
 
 
-@attrs.frozen
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A member of a tier, and what is known of it now. `p95_s` is measured where there is a measurement, else declared."""
 
     model: Model
@@ -572,7 +575,7 @@ class Hooks(Protocol):
 def error_of_status(status: int, message: str, *, retry_after_s: float | None = None) -> CallError:
     """The `CallError` of an HTTP status that is not a success; the one table of statuses.
 
-    `message` is what the provider said, already without secrets. 529 is Anthropic's "overloaded".
+    `message` is what the provider said, already without secrets. 529 is Anthropic's "overloaded", 498 Groq's.
     """
     classes: dict[int, ErrorClass] = {
         401: "auth",
@@ -580,6 +583,7 @@ def error_of_status(status: int, message: str, *, retry_after_s: float | None = 
         408: "timeout",
         429: "429",
         413: "context_overflow",
+        498: "overloaded",
         529: "overloaded",
     }
     error_class: ErrorClass = classes.get(status) or ("5xx" if status >= 500 else "4xx" if status >= 400 else "protocol")

@@ -36,6 +36,7 @@ from mmflow.runtime.events import (
     Scored,
     SignalRead,
     SplitDrawn,
+    StateChanged,
     Waited,
     Waiting,
 )
@@ -330,12 +331,16 @@ def _told(event: Event) -> Iterator[tuple[str, str]]:
             yield "degraded", f"{event.path}: the best answer so far, of {event.step} ({event.reason})"
         case RetryRefused():
             yield "no retry", f"{event.path}: {event.target} had too many of late for the calls that it gets"
+        case CoolingDown(wait_s=float(wait_s)):
+            yield "cooling", f"{event.path}: {event.target} goes last for {wait_s:.3f}s, as its provider asked ({event.reason})"
         case CoolingDown():
             yield "cooling", f"{event.path}: {event.target} goes last, it mostly failed of late ({event.reason})"
         case Alerted():
             yield "alert", f"{event.channel}: {event.key}: {_budget(event)}, told from {100 * event.share:g}% on"
         case BudgetDegraded():
             yield "budget", f"{event.budget}: {_budget(event)}; from {100 * event.share:g}% on {event.target} is asked instead"
+        case StateChanged():
+            yield "warning", event.message
         case Waiting():
             yield "waits", f"{event.model}  {event.path}  for {event.limit}"
         case Waited():
@@ -369,7 +374,8 @@ def _call_facts(call: CallEnded) -> Iterator[str]:
 
 
 def _budget(event: Alerted | BudgetDegraded) -> str:
-    return f"{_money(event.spent_microusd)} of {_money(event.limit_microusd)} spent"
+    simulated = f" ({_money(event.simulated_microusd)} of it simulated)" if event.simulated_microusd else ""
+    return f"{_money(event.spent_microusd)} of {_money(event.limit_microusd)} spent{simulated}"
 
 
 def _qualified(event: Qualified) -> Iterator[str]:

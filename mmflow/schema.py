@@ -236,7 +236,9 @@ def default_of(field: Field) -> str | None:
     """A field's default as a file has it; None where it has none, or one that is made anew each time."""
     if field.required or field.default is None or isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
         return None
-    return field.default if isinstance(field.type, OneWord) and isinstance(field.default, str) else written(field.default)
+    types = field.type.types if isinstance(field.type, Either) else (field.type,)
+    words = [word for each in types if isinstance(each, OneWord) for word in each.words]
+    return field.default if isinstance(field.default, str) and field.default in words else written(field.default)
 
 
 def written(value: object) -> str:

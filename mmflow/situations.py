@@ -5,11 +5,12 @@ tell apart), or a pattern (found or not). A variable is split only when an arm's
 with what is read and not with what is declared.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
 from mmflow.plan import All, Any_, LabelIs, Not, RequestIs, ScoreIs, Test, TextMatches, compare
+from mmflow.units import Tokens, text_of
 
 MAX_SITUATIONS = 100_000
 
@@ -41,16 +42,14 @@ def outcomes(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> dict
     """
     domains = domains_of(tests, labels)
     found: dict[int | None, Situation] = {}
-    seen: set[tuple[Test, ...]] = set()
-    stack: list[tuple[dict[str, Value], tuple[Test, ...]]] = [
-        ({}, tuple(_restricted(test, "", False) for test in tests))
+    seen: set[tuple[Numbered, ...]] = set()
+    stack: list[tuple[dict[str, Value], tuple[Numbered, ...]]] = [
+        ({}, tuple(_left(enumerate(_restricted(test, "", False) for test in tests))))
     ]  # `not true` is `false`
     while stack:
         values, open_ = stack.pop()
-        while open_ and open_[0] == _NEVER:
-            open_ = open_[1:]
-        if not open_ or open_[0] == _ALWAYS:
-            arm = len(tests) - len(open_) if open_ else None
+        if not open_ or open_[0][1] == _ALWAYS:
+            arm = open_[0][0] if open_ else None
             found.setdefault(arm, Situation(values, arm))
             continue
         if open_ in seen:
@@ -58,11 +57,79 @@ def outcomes(tests: Sequence[Test], labels: Mapping[str, Sequence[str]]) -> dict
         seen.add(open_)
         if len(seen) > MAX_SITUATIONS:
             raise TooMany
-        name = variable_of(next(atoms(open_)))
+        name = variable_of(next(atoms([open_[0][1]])))
+        parted = Parted(name, open_)
+        shared = list(_left((number, _restricted(test, name, _OTHER)) for number, test in parted.shared))
         for value in reversed(domains[name]):
-            rest = tuple(_restricted(test, name, value) for test in open_)
-            stack.append(({**values, name: value}, rest))
+            told = {number for number, _ in parted.told_by(value)}
+            own = _left((number, _restricted(test, name, value)) for number, test in parted.told_by(value))
+            rest = sorted((*(each for each in shared if each[0] not in told), *own), key=lambda each: each[0])
+            stack.append(({**values, name: value}, tuple(rest)))
     return found
+
+
+def _left(tests: Iterable["Numbered"]) -> Iterator["Numbered"]:
+    """Those that can still hold."""
+    return (each for each in tests if each[1] != _NEVER)
+
+
+Numbered = tuple[int, Test]
+"""A test, and its number among those that it stands with."""
+
+
+class _Other:
+    """A value that no test names."""
+
+
+_OTHER: Value = _Other()  # type: ignore[assignment]  # it stands for any that is not told from it
+
+
+class Parted:
+    """Tests by the values of a variable that they tell from all others, so that a value costs no more than what names it.
+
+    `shared` are those that name some values only: for any other they come to the same.
+    """
+
+    def __init__(self, name: str, tests: Iterable[Numbered]) -> None:
+        self.shared: list[Numbered] = []
+        self._each: list[Numbered] = []
+        self._by_value: dict[Value, list[Numbered]] = {}
+        for number, test in tests:
+            named = _named(name, test)
+            (self._each if named is None else self.shared).append((number, test))
+            for value in named or ():
+                self._by_value.setdefault(value, []).append((number, test))
+
+    def told_by(self, value: Value) -> list[Numbered]:
+        """The tests for which the value is not like the others."""
+        return [*self._each, *self._by_value.get(value, ())]
+
+
+def _named(name: str, test: Test) -> set[Value] | None:
+    """The values of a variable that a test names; None where it tells values by more than their names."""
+    found: set[Value] = set()
+    for atom in atoms((test,)):
+        if variable_of(atom) == name:
+            match atom:
+                case LabelIs(labels=labels):
+                    found.update(labels)
+                case RequestIs(operator="==" | "!=", value=str(value)):
+                    found.add(value)
+                case _:
+                    return None
+    return found
+
+
+def open_to(
+    tests: Sequence[Numbered], name: str, domain: Sequence[Value], values: Assignment
+) -> Iterator[tuple[Value, list[int]]]:
+    """By value of a variable, the numbers of the tests that may hold under it, and perhaps of some that do not."""
+    parted = Parted(name, tests)
+    at = {**values, name: _OTHER}
+    shared = [number for number, test in parted.shared if decide(test, at) is not False]
+    for value in domain:
+        told = [number for number, _ in parted.told_by(value)]
+        yield value, sorted({*shared, *told}) if shared else sorted(told)
 
 
 _ALWAYS: Test = All(())
@@ -175,3 +242,30 @@ def _shown(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "another" if value is None else str(value)
+
+
+def test_text(test: Test) -> str:
+    """A condition in the words of the language, short of how it was written: `data == internal or data == confidential`."""
+    match test:
+        case All(tests=tests):
+            return " and ".join(map(_within, tests)) or "always"
+        case Any_(tests=tests):
+            return " or ".join(map(_within, tests)) or "never"
+        case Not(test=inner):
+            return f"not {_within(inner)}"
+        case LabelIs(signal=signal, labels=labels):
+            return " or ".join(f"{signal} == {label}" for label in labels) or "never"
+        case RequestIs(field=field, operator=operator, value=value):
+            name = f'request.meta("{field.removeprefix("meta.")}")' if field.startswith("meta.") else f"request.{field}"
+            shown = f'"{value}"' if isinstance(value, str) else text_of(Tokens(value) if field == "tokens" else value)
+            return f"{name} {operator} {shown}"
+        case TextMatches(pattern=pattern):
+            return f'request.text matches "{pattern}"'
+        case ScoreIs(scorer=scorer, operator=operator, value=bound):
+            return f"{scorer} {operator} {bound:g}"
+
+
+def _within(test: Test) -> str:
+    """A condition as a part of another."""
+    is_one = not isinstance(test, All | Any_) and not (isinstance(test, LabelIs) and len(test.labels) > 1)
+    return test_text(test) if is_one else f"({test_text(test)})"

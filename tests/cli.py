@@ -35,7 +35,9 @@ class Shell:
     """A folder and an environment in which `mmflow` is called."""
 
     def __init__(self, folder: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
-        ours = ("MMFLOW_", "OPENAI_", "ANTHROPIC_", "FORCE_COLOR", "CLICOLOR", "NO_COLOR", "COLUMNS", "_MMFLOW_COMPLETE")
+        vendors = ("OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_", "GEMINI_", "GOOGLE_", "DEEPSEEK_", "MISTRAL_", "DASHSCOPE_", "GROQ_")
+        vendors += ("TOGETHER_", "OPENROUTER_", "XAI_", "AWS_")
+        ours = ("MMFLOW_", *vendors, "FORCE_COLOR", "CLICOLOR", "NO_COLOR", "COLUMNS", "_MMFLOW_COMPLETE")
         self.folder, self._capture, self._patch = folder, capture, patch
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         patch.setattr(os, "environ", self.environ)

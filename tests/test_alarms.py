@@ -305,3 +305,31 @@ def test_the_timer_that_stays_armed_keeps_neither_the_task_nor_its_context_alive
         assert [each() for each in gone] == [None, None]
 
     run_virtual(main())
+
+
+def test_an_alarm_that_is_set_again_because_the_clock_is_a_little_early_does_not_ring_without_end() -> None:
+    class Early(VirtualLoop):
+        """Its clock lags behind its timers by less than its resolution, as uvloop's does."""
+
+        def time(self) -> float:
+            return super().time() - 5e-10
+
+    class Again(Bell):
+        def ring(self) -> None:
+            super().ring()
+            assert len(self.rang_at) < 10
+            if self.alarms.loop.time() < 1.0:
+                self.alarms.set(self, 1.0)
+
+    async def main() -> None:
+        alarms = alarms_here(None)
+        again, other = Again(alarms), Bell(alarms)
+        alarms.set(again, 1.0)
+        alarms.set(other, 1.0)
+        await asyncio.sleep(2.0)
+        assert again.rang_at
+        assert len(other.rang_at) == 1
+        assert len(alarms) == 0
+
+    with asyncio.Runner(loop_factory=Early) as runner:
+        runner.run(main())

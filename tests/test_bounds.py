@@ -468,3 +468,34 @@ def test_no_run_goes_beyond_its_bounds(
     if result.ended.outcome == "rejected":
         return
     assert any(covers(row, result) for row in of(found).rows)
+
+
+# ---- what the simulator found -------------------------------------------------------------------------------------------------
+
+
+def sorted_by(one: str) -> plan.Classifier:
+    return classifier("sorted", word="sorter", options={"model": one})
+
+
+def test_a_classifier_that_a_prompt_shows_is_asked_too() -> None:
+    voice = plan.Prompt("voice", (plan.PromptArm(None, ("Be ", plan.Slot("sorted"))),))
+    found = plan_of(
+        models=["one", "two"], classifiers=[sorted_by("two")], max_input_tokens=10, max_output_tokens=0, prompt="voice"
+    )
+    row = only(msgspec.structs.replace(found, prompts={"voice": voice}))
+    assert counts(row) == {("one", "answer"): 1, ("two", "classify"): 1}
+
+
+def test_a_classifier_that_keeps_a_cache_off_is_asked_too() -> None:
+    kept = plan.Cache(name="kept", off=(plan.LabelIs("sorted", ("high",)),))
+    found = plan_of(models=["one", "two"], classifiers=[sorted_by("two")], max_input_tokens=10, max_output_tokens=0, cache="kept")
+    row = only(msgspec.structs.replace(found, caches={"kept": kept}))
+    assert counts(row) == {("one", "answer"): 1, ("two", "classify"): 1}
+
+
+def test_the_classifier_of_a_scorecard_is_asked_too() -> None:
+    tier = plan.Tier("both", ("one",), min_quality=0.5, scorecard="card")
+    found = plan_of(tier, models=["one", "two"], classifiers=[sorted_by("two")], max_input_tokens=10, max_output_tokens=0)
+    card = plan.Scorecard(name="card", file="card.json", by="sorted")
+    row = only(msgspec.structs.replace(found, scorecards={"card": card}))
+    assert counts(row) == {("one", "answer"): 1, ("two", "classify"): 1}

@@ -14,7 +14,7 @@ from plans import Says, classifier, executor_of, model, of_type, plan_of, run, w
 
 from mmflow import load, plan
 from mmflow.plan import Budget, Plan, Threshold
-from mmflow.plugin import Delta, Guess, Message, Request, Usage
+from mmflow.plugin import Delta, Guess, Message, Prices, Request, Usage
 from mmflow.report import summary, trace
 from mmflow.runtime.events import Alerted, BudgetDegraded, CallEnded, CallStarted
 from mmflow.runtime.executor import Executor
@@ -686,3 +686,33 @@ def test_a_state_file_that_cannot_be_used_is_one_line(mmflow: Shell) -> None:
     assert done.code == 1
     assert "the state file state.sqlite cannot be used: file is not a database" in done.err
     assert "Traceback" not in done.err
+
+
+# ---- what the simulator found -----------------------------------------------------------------------------------------------
+
+
+class Slow(MemoryStore):
+    """A store that takes its time."""
+
+    async def balance(self, window: Window, now: float) -> Balance:
+        await asyncio.sleep(3.0)
+        return await super().balance(window, now)
+
+
+def test_a_store_that_is_slow_does_not_hold_a_request_beyond_its_deadline() -> None:
+    (result,) = answers(budgeted(1_000, deadline_s=2.0), 1, state=Slow())
+    assert (result.ended.at_s, result.ended.outcome, result.ended.error_class) == (2.0, "rejected", "budget")
+    assert "could not be asked within the deadline" in str(result.ended.message)
+
+
+def test_alerts_that_a_slow_store_holds_up_do_not_hold_up_the_answer_beyond_the_deadline() -> None:
+    (result,) = answers(budgeted(1_000, Threshold(0.5, "alert", "ops"), deadline_s=5.0), 1, state=Slow())
+    assert (result.ended.at_s, result.ended.outcome) == (5.0, "served")
+
+
+def test_where_only_the_window_bounds_an_answer_it_may_fill_what_a_short_prompt_leaves() -> None:
+    priced = model("dear", prices=Prices(1_000_000, 2_000_000), context_tokens=60)
+    of = budgeted(100, models=[priced], max_output_tokens=None, max_input_tokens=None)
+    (result,) = answers(of, 1, dear=[reply("yes", usage=Usage(1, output_tokens=59))])
+    # All of the window at the price of the dearer tokens is 120, whatever is set aside for the prompt.
+    assert (result.ended.error_class, result.ended.cost_microusd) == ("budget", 0)

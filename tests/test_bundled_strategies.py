@@ -1,6 +1,7 @@
 """The bundled strategies on a virtual clock: who is asked when, whose answer is taken, and what is left of the others."""
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -289,3 +290,17 @@ def test_a_bandit_follows_a_target_that_gets_worse() -> None:
     for _ in range(bandit.MEMORY):
         arm.learn(0.0)
     assert arm.mean < 0.4
+
+
+def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_as_lost() -> None:
+    lost: list[Any] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: lost.append(context))
+        of = plan_of(step("vote", *ALL, quorum=3), models=ALL)
+        script = {"one": [fail(500)], "two": [fail(500)], "three": [fail(500)]}
+        await executor_of(of, Scripted(script), vocabulary()).run("main", Request.of("hi"))
+        gc.collect()
+
+    run_virtual(main())
+    assert lost == []

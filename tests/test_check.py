@@ -103,6 +103,13 @@ def test_minutes_are_suggested_for_millions() -> None:
     assert "20m" in (one(BROKEN["millions where minutes are due"][0]).help or "")
 
 
+def test_a_file_where_a_text_is_due_says_where_the_text_goes() -> None:
+    judged = MODELS + 'scorer q using judge { model = cheap, rubric = file("rubric.txt") }\nflow f { else -> strong }'
+    (refused,) = [each for each in found(judged) if each.code != "unused"]
+    assert (refused.code, refused.span.text) == ("wrong-type", 'file("rubric.txt")')
+    assert refused.help == 'write the text itself, on several lines between `"""` and `"""`'
+
+
 def test_arms_that_cover_every_label_need_no_else() -> None:
     assert codes(MODELS + COMPLEXITY + "flow f { when complexity < high -> cheap, when complexity == high -> strong }") == []
 

@@ -180,7 +180,7 @@ def test_without_a_code_they_are_all_listed(mmflow: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "help"), [("unknown-nam", "did you mean `unknown-name`?"), ("../x", "lists them"), ("", "lists them")]
+    ("code", "help"), [("unknown-nam", "did you mean `unknown-name`?"), ("../x", "there is no file `../x`"), ("", "lists them")]
 )
 def test_an_unknown_code_is_wrong_use(mmflow: Shell, code: str, help: str) -> None:
     done = mmflow("explain", code)

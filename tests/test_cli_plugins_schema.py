@@ -1,7 +1,7 @@
 """`mmflow plugins schema`: all that a file may say, as data, from the classes that run."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -36,6 +36,7 @@ class RichOptions:
     pause: Duration = option(Duration(0.2), doc="how long to wait")
     costs: Price = option(Price(3_000_000), doc="what it costs")
     most: Money = option(Money(20_000), doc="the most")
+    after: Duration | Literal["p95"] = option("p95", doc="when to go on")
     bars: tuple[Score, ...] = option((Score(0.5), Score(0.75)), doc="the bars")
     tree: Tree | None = option(None, doc="a tree")
 
@@ -103,6 +104,7 @@ def test_a_plugin_says_all_of_its_fields(rich: Schema) -> None:
         "pause": "200ms",
         "costs": "$3/1M",
         "most": "$0.02",
+        "after": "p95",
         "bars": "[0.5, 0.75]",
     }
     assert rich.words["scorer"]["acme.rich.tidy"].scale == "rubric"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plans import Says, classifier, executor_of, model, of_type, plan_of, words
-from random_plans import MODELS, random_plans
+from random_plans import MODELS, conditions, random_plans
 
 from mmflow import plan
 from mmflow.build import build
@@ -283,3 +283,217 @@ def test_whoever_is_asked_otherwise_is_told(
     old, new = pair
     if asked(old) != asked(new):
         assert not diff(old, new).is_empty
+
+
+# ---- what flows promise and use -------------------------------------------------------------------------------------------
+
+USED = """\
+mmflow 1
+
+provider near using sim { zone = own }
+provider far using sim { limits = { requests = 500/min } }
+
+model small { provider = near, id = "s-1", price = { input = $1/1M, output = $1/1M }, context = 100k, family = "llama" }
+model large { provider = near, id = "l-1", price = { input = $3/1M, output = $3/1M }, context = 100k }
+model extra { provider = far, id = "e-1", price = { input = $2/1M, output = $2/1M }, context = 100k }
+
+classify data using keywords {
+  labels = public < internal < secret
+  patterns = { secret = ["salary"] }
+  unsure = secret
+}
+
+scorer long using length { min = 1 }
+
+guard inside { when data >= internal -> target.zone == own }
+
+experiment trial {
+  10% -> large
+  else -> small
+  sticky = request.user
+  metric = long
+  promote = { min_samples = 400, confidence = 95%, not_worse_than = 0.02 }
+}
+
+budget purse {
+  limit = $50/day
+  when spent >= 80% -> alert("ops")
+  when spent >= 100% -> degrade(small)
+}
+
+cache kept {
+  ttl = 1h
+  zone = own
+  when data >= secret -> off
+}
+
+prompt voice {
+  when target.family == "llama" -> "Be brief, and answer in {{ request.language }}, whatever the question is in. Be kind."
+  else -> "Be kind."
+}
+
+output reply { format = json, on_invalid = retry(1) }
+
+flow main {
+  deadline = 20s
+  max_input = 8k
+  max_output = 1k
+  sla = { p95 = 3s, of = total }
+  traffic = 100/min
+  guards = [inside]
+  budget = purse
+  cache = kept
+  prompt = voice
+  output = reply
+
+  when data >= internal -> trial
+  else -> extra
+}
+
+test "inside" {
+  given = { data = secret }
+  expect = [never_called(zone = external)]
+}
+"""
+
+LOOSER: list[tuple[str, str, str, set[str]]] = [
+    ("limit = $50/day", "limit = $80/day", "budget purse: limit: $50/day => $80/day", {"cost"}),
+    ("limit = $50/day", "limit = $1500/month", "", set()),
+    ("when spent >= 100% -> degrade(small)", "when spent >= 120% -> degrade(small)", "thresholds", {"cost"}),
+    ('when spent >= 80% -> alert("ops")', 'when spent >= 90% -> alert("ops")', "from 90% alert ops", set()),
+    ("  budget = purse\n", "", "budget: purse => none", {"cost"}),
+    (
+        "zone = own\n  when data >= secret",
+        "zone = own\n  scope = team\n  when data >= secret",
+        "scope: user => team",
+        {"privacy"},
+    ),
+    ("ttl = 1h\n  zone = own", "ttl = 1h", "zone: own => none", {"privacy"}),
+    (
+        "when data >= secret -> off",
+        "when data >= internal -> off",
+        "off: data == secret => data == internal or data == secret",
+        set(),
+    ),
+    ("  cache = kept\n", "", "cache: kept => none", {"cost"}),
+    ("when data >= internal -> target.zone", "when data >= secret -> target.zone", "guard inside: rules", {"privacy"}),
+    ("  guards = [inside]\n", "", "guards: inside => none", {"privacy"}),
+    ('Be kind."\n  else', 'Be calm."\n  else', 'when target.family == "llama": …', set()),
+    ("format = json", "format = text", "output reply: format: json => text", set()),
+    ("retry(1)", "retry(2)", "on_invalid: retry(1) => retry(2)", {"cost"}),
+    ("p95 = 3s", "p95 = 4s", "sla: p95 3s of total => p95 4s of total", {"time"}),
+    ("traffic = 100/min", "traffic = 200/min", "traffic: 100/min => 200/min", set()),
+    ("requests = 500/min", "requests = 400/min", "limits.requests: 500/min => 400/min", {"time"}),
+    ("10% -> large", "20% -> large", "experiment trial: arms", {"target"}),
+    ("min_samples = 400", "min_samples = 40", "experiment trial: promote.min_samples: 400 => 40", set()),
+]
+
+
+def _without_guard(text: str, change: str) -> str:
+    """The text without its guard, where the change is one that it would not stand."""
+    return text.replace("  guards = [inside]\n", "") if "scope" in change or change == "ttl = 1h" else text
+
+
+def told(found: Diff) -> list[str]:
+    promises = [
+        f"flow {flow.flow}: {each.field}: {each.before} => {each.after}" for flow in found.flows for each in flow.promises
+    ]
+    fields = [(each, field) for each in found.definitions for field in each.fields]
+    return promises + [f"{each.kind} {each.name}: {field.field}: {field.before} => {field.after}" for each, field in fields]
+
+
+@pytest.mark.parametrize(("old", "new", "says", "harms"), LOOSER)
+def test_what_a_flow_promises_and_uses_is_compared(old: str, new: str, says: str, harms: set[str]) -> None:
+    before, after = built(_without_guard(USED, new)), built(_without_guard(USED.replace(old, new), new))
+    found = diff(before, after)
+    assert any(says in line for line in told(found)), told(found)
+    assert harms <= set(found.harms)
+    assert harms or not {"privacy", "cost", "time"} & set(found.harms)
+    back = diff(after, before)
+    fields = [field for flow in back.flows for field in flow.promises] + [
+        field for each in back.definitions for field in each.fields
+    ]
+    assert not harms or not [field for field in fields if field.harms]
+
+
+def test_a_cache_that_is_gone_costs_and_one_for_all_is_a_matter_of_privacy() -> None:
+    used = USED.replace("  guards = [inside]\n", "")
+    without = built(used.replace("  cache = kept\n", ""))
+    assert "privacy" not in diff(without, built(used)).harms
+    assert "privacy" in diff(without, built(used.replace("ttl = 1h", "ttl = 1h\n  scope = all"))).harms
+
+
+def test_a_rule_that_another_guard_has_is_not_lost() -> None:
+    other = USED.replace("guard inside", "guard house").replace("[inside]", "[house]")
+    found = diff(built(USED), built(other))
+    assert (told(found), found.harms) == (["flow main: guards: inside => house"], ())
+
+
+def test_a_test_in_the_file_is_no_behaviour() -> None:
+    assert diff(built(USED), built(USED[: USED.index("test ")])).is_empty
+
+
+def test_the_target_of_a_budget_is_compared_within() -> None:
+    tier = "tier cheap { models = [small, large], pick = cheapest }\n\nbudget"
+    old = USED.replace("budget purse", tier.replace("budget", "budget purse")).replace("degrade(small)", "degrade(cheap)")
+    new = old.replace("pick = cheapest", "pick = fastest")
+    assert "tier cheap: pick: cheapest => fastest" in told(diff(built(old), built(new)))
+
+
+@st.composite
+def with_uses(draw: st.DrawFn) -> plan.Plan:
+    """A random plan whose flow has a budget, a cache and a guard; caches and budgets of any kind."""
+    found = draw(random_plans())
+    thresholds = draw(
+        st.lists(
+            st.sampled_from(
+                [plan.Threshold(0.5, "alert", "ops"), plan.Threshold(0.9, "degrade", "one"), plan.Threshold(1.0, "reject")]
+            ),
+            unique=True,
+        )
+    )
+    budget = plan.Budget(
+        name="purse",
+        limit_microusd=draw(st.integers(1, 1000)),
+        period_s=draw(st.sampled_from([60, 86_400])),
+        per=draw(st.sampled_from([None, "user"])),
+        thresholds=tuple(thresholds),
+    )
+    cache = plan.Cache(
+        name="kept",
+        ttl_s=draw(st.sampled_from([1.0, 60.0])),
+        scope=draw(st.sampled_from(["user", "team", "all"])),
+        zone=draw(st.sampled_from([None, "own", "external"])),
+        off=tuple(draw(st.lists(conditions(), max_size=2))),
+    )
+    rule = plan.Rule(draw(conditions()), ((plan.TargetIs("zone", "==", "own"),),), "a rule")
+    flow = msgspec.structs.replace(found.flows["main"], budget="purse", cache="kept", guards=("inside",))
+    return msgspec.structs.replace(
+        found,
+        budgets={"purse": budget},
+        caches={"kept": cache},
+        guards={"inside": plan.Guard("inside", (rule,))},
+        model_limits={"one": plan.Limits(requests=plan.Rate(draw(st.integers(1, 9)), 60))},
+        flows={"main": flow},
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(with_uses())
+def test_a_plan_with_all_that_it_uses_does_not_differ_from_itself(found: plan.Plan) -> None:
+    assert diff(found, plan.decode(plan.encode(found))).is_empty
+
+
+@settings(max_examples=100, deadline=None)
+@given(with_uses(), with_uses())
+def test_two_that_use_other_things_differ_and_a_wider_cache_is_private(one: plan.Plan, two: plan.Plan) -> None:
+    other = msgspec.structs.replace(one, budgets=two.budgets, caches=two.caches, model_limits=two.model_limits)
+    found = diff(one, other)
+    before, after = one.caches["kept"], other.caches["kept"]
+    if (one.budgets, before) != (two.budgets, after):
+        assert not found.is_empty
+    if ("user", "team", "all").index(after.scope) > ("user", "team", "all").index(before.scope):
+        assert "privacy" in found.harms
+    old, new = one.budgets["purse"], other.budgets["purse"]
+    if new.limit_microusd / new.period_s > old.limit_microusd / old.period_s:
+        assert "cost" in found.harms

@@ -300,7 +300,17 @@ def test_a_tier_asks_its_members_in_the_order_of_its_strategy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "answers"), [(429, True), (500, True), (529, True), ("connect", True), ("timeout", True), (400, False), (401, False)]
+    ("what", "answers"),
+    [
+        (429, True),
+        (500, True),
+        (529, True),
+        ("connect", True),
+        ("timeout", True),
+        ("protocol", True),
+        (400, False),
+        (401, False),
+    ],
 )
 def test_the_next_member_of_a_tier_answers_where_it_may_do_better(what: Any, answers: bool) -> None:
     result = run(plan_of(plan.Tier("main", ("small", "large")), models=["small", "large"]), {"small": [fail(what)]})

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plans import classifier, model, plan_of
+from plans import all_of, classifier, model, plan_of
+from vocabulary import Extended
 
 from mmflow import plan
 from mmflow.api import build
@@ -22,7 +23,6 @@ from mmflow.graph import Picture, dot, mermaid, picture, svg
 from mmflow.graph.spread import spread
 from mmflow.graph.text import clean, width_of, wrapped
 from mmflow.plan import Plan
-from mmflow.registry import Registry
 from mmflow.source import Source
 
 NASTY = 'a "b" [c] (d) {e} `f` <g> & #h; \\ | end\n%% _i_ *j* — ü 東京 \x00\u202e'
@@ -57,6 +57,32 @@ def support() -> Plan:
 
 def replaced(of: Plan, **changes: Any) -> Plan:
     return msgspec.structs.replace(of, **changes)
+
+
+def compiled(file: Path) -> Plan:
+    found = build(Source.from_bytes(file.name, file.read_bytes()), Extended(), {})
+    assert found.plan is not None
+    return found.plan
+
+
+def helpdesk() -> Plan:
+    """The workflow that the design shows whole."""
+    return compiled(Path(__file__).parent / "data" / "support.mmf")
+
+
+def voting() -> Plan:
+    """A strategy over a split, and a budget that puts a tier in its place."""
+    made = plan_of(
+        plan.Strategy("main", "vote", ("half", "mini"), {}, plan.CallSummary(2, True), ("fine",)),
+        plan.Split("half", (plan.Slice(5000, "mini"), plan.Slice(5000, "next"))),
+        plan.Tier("cheap", ("mini", "next"), "cheapest"),
+        models=["mini", "next"],
+        scorers=["fine"],
+        budget="purse",
+    )
+    thresholds = (plan.Threshold(0.8, "alert", NASTY), plan.Threshold(1.0, "degrade", "cheap"))
+    budget = plan.Budget(name="purse", limit_microusd=5_000_000, period_s=3600, per="user", thresholds=thresholds)
+    return replaced(made, budgets={"purse": budget})
 
 
 def edges(of: Picture) -> set[tuple[str, str, tuple[str, ...], str]]:
@@ -102,6 +128,42 @@ def test_nodes_say_what_holds_of_them() -> None:
     assert lines["tier_fast"] == ("pick cheapest",)
     assert lines["classify_data"] == ("using sorter", "low < medium < high")
     assert lines["model_mini"] == ("mini-id",)
+
+
+def test_a_budget_leads_to_what_it_degrades_to() -> None:
+    drawn = picture(voting())
+    found = {each for each in edges(drawn) if "budget_purse" in each[:2]}
+    assert found == {
+        ("flow_main", "budget_purse", (), "reads"),
+        ("budget_purse", "tier_cheap", ("from 100%",), "goes"),
+    }
+    lines = next(each.lines for each in drawn.nodes if each.kind == "budget")
+    assert lines[0] == "limit $5/hour for each user"
+    assert lines[2] == "from 100%: degrade"
+
+
+def test_a_strategy_says_how_it_calls_and_who_scores() -> None:
+    drawn = picture(voting())
+    assert ("strategy_main", "scorer_fine", (), "reads") in edges(drawn)
+    assert "up to 2 calls, at once" in next(each.lines for each in drawn.nodes if each.kind == "strategy")
+
+
+def test_the_flow_says_what_it_promises_and_uses() -> None:
+    drawn = picture(helpdesk())
+    (flow,) = (each for each in drawn.nodes if each.kind == "flow")
+    for line in (
+        "p95 3s of first_token",
+        "cache answers: 1h, scope user",
+        "not kept while data == confidential",
+        "prompt voice",
+        "output reply: json, schemas/reply.json, retry(1)",
+    ):
+        assert line in flow.lines
+    assert ("experiment_sonnet_upgrade", "scorer_quality", (), "reads") in edges(drawn)
+    assert ("experiment_sonnet_upgrade", "model_sonnet_next", ("10%",), "goes") in edges(drawn)
+    # Arms and the cache read the same classifier.
+    read = [each for each in drawn.edges if each.style == "reads"]
+    assert len(read) == len(set(read))
 
 
 def test_what_no_request_reaches_is_left_out() -> None:
@@ -296,7 +358,7 @@ def assert_legible(drawn: Picture) -> None:
     assert all(paper.holds(each) for each in (*apart, *boxes))
 
 
-@pytest.mark.parametrize("make", [support, judged, quoted])
+@pytest.mark.parametrize("make", [support, judged, quoted, helpdesk, voting])
 def test_nothing_covers_anything_in_an_svg(make: Any) -> None:
     assert_legible(picture(make()))
 
@@ -379,7 +441,11 @@ def any_plan(seed: int) -> Plan:
                 targets[0] = steps[-1].name
             return tuple(targets)
 
-        match random.randint(0, 4):
+        match random.randint(0, 6):
+            case 5:
+                steps.append(plan.Experiment(name, tuple(plan.Slice(100, each) for each in some()), "user", "judge"))
+            case 6:
+                steps.append(all_of(name, some(), parallel=random.random() < 0.5, scorer="judge"))
             case 0:
                 steps.append(plan.Tier(name, tuple(random.choices([each.name for each in models], k=3)), "listed"))
             case 1:
@@ -402,11 +468,11 @@ def any_plan(seed: int) -> Plan:
 
 def targets_of(step: plan.Step) -> tuple[str, ...]:
     match step:
-        case plan.Tier(models=found) | plan.Cascade(steps=found) | plan.Fallback(steps=found):
+        case plan.Tier(models=found) | plan.Cascade(steps=found) | plan.Fallback(steps=found) | plan.Strategy(steps=found):
             return found
         case plan.Route(arms=arms, otherwise=otherwise):
             return (*(each.step for each in arms), *((otherwise,) if otherwise is not None else ()))
-        case plan.Split(slices=slices):
+        case plan.Split(slices=slices) | plan.Experiment(slices=slices):
             return tuple(each.step for each in slices)
         case plan.With(step=inner):
             return (inner,)
@@ -473,9 +539,3 @@ def test_the_pictures_of_the_workflows_of_the_project_are_legible() -> None:
     assert files
     for file in files:
         assert_legible(picture(compiled(file)))
-
-
-def compiled(file: Path) -> Plan:
-    found = build(Source.from_bytes(file.name, file.read_bytes()), Registry.installed(), {})
-    assert found.plan is not None
-    return found.plan

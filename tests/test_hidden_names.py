@@ -35,6 +35,15 @@ def test_a_label_that_a_value_hides_is_told_at_the_labels(word: str) -> None:
     assert diagnostic.notes[0].span is not None
 
 
+def test_a_label_hides_a_value_of_the_same_name_where_a_label_is_due() -> None:
+    text = (
+        HEAD
+        + "let code = 5s\nflow f { deadline = code, when task == code -> cheap, when task in [code] -> strong, else -> strong }\n"
+    )
+    text += 'test "code" { given = { task = code }, expect = [served_by(cheap)] }'
+    assert [each.code for each in found(text) if each.severity != "note"] == ["hidden-name", "copied-arm"]
+
+
 def test_a_label_that_is_also_a_plugin_is_told() -> None:
     text = HEAD + "use acme.judge as code\nscorer q using code.rubric { model = cheap }\n"
     text += "cascade c { steps = [cheap, strong], accept = q > 0.5 }\n"

@@ -516,6 +516,15 @@ def test_a_budget_may_be_spent_already() -> None:
     assert promises("given = { daily = 100% }\nexpect = [served_by(cheap), degraded, never_called(dear)]")
 
 
+def test_arms_in_whose_place_a_budget_asks_something_else_are_not_tested() -> None:
+    def left(given: str) -> list[str]:
+        found = checked(f'test "a" {{ {given}, expect = [degraded] }}', PROMISES).diagnostics
+        return [each.span.text for each in found if each.code == "untested-arm"]
+
+    assert left("given = { daily = 85% }") == []
+    assert left("given = { daily = 100% }") == ["else -> dear"]
+
+
 def test_a_cache_may_be_warm() -> None:
     assert promises("expect = [not cached, calls == [dear], latency == 1s]")
     asked = 'request = { user = "u" }\n'

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plans import executor_of, model, of_type, plan_of
+from plans import Says, classifier, executor_of, model, of_type, plan_of, words
 
 from mmflow import plan
 from mmflow.plan import Limits, Plan, Rate
-from mmflow.plugin import Call, Emit, Message, Reply, Request, Usage
+from mmflow.plugin import Call, Emit, Guess, Message, Reply, Request, Usage
 from mmflow.report import trace
 from mmflow.runtime.events import CallEnded, CallStarted, MovedOn, Waited, Waiting
 from mmflow.runtime.limits import Passing
@@ -334,3 +334,25 @@ def test_in_any_order_of_things_limits_hold_and_every_place_comes_back(seed: int
         assert [gate.under_way for gate in way.gates] == [0] * len(way.gates)
         assert [gate.requests.waiting for gate in way.gates if gate.requests] == [0] * (way.gates[0].requests is not None)
         assert not way.line._waiting
+
+
+def test_a_call_that_comes_to_a_full_gate_at_the_very_deadline_fails_as_one_that_is_late() -> None:
+    async def guessed(text: str) -> Guess:
+        if text == "request 0":
+            await asyncio.Event().wait()
+        return Guess("low", 0.9)
+
+    route = plan.Route("main", (plan.Arm(plan.LabelIs("complexity", ("low",)), "small", "complexity == low"),), "small")
+    of = limited(Limits(concurrency=1), route, classifiers=[classifier("complexity", timeout_s=5.0)], deadline_s=1.0)
+    executor = executor_of(of, Clocked({"small": [hang()]}), words(classifiers={"complexity": Says(guessed)}))
+
+    async def main() -> Result:
+        late = asyncio.create_task(executor.run("main", Request.of("request 0")))
+        await asyncio.sleep(0.5)
+        holder = asyncio.create_task(executor.run("main", Request.of("request 1")))
+        result = await late
+        await holder
+        return result
+
+    ended = run_virtual(main()).ended
+    assert (ended.at_s, ended.outcome, ended.error_class) == (1.0, "failed", "429")

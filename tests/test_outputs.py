@@ -288,12 +288,14 @@ def test_the_same_model_is_asked_again_as_often_as_is_declared() -> None:
     assert result.ended.cost_microusd == sum(each.cost_microusd for each in of_type(result, CallEnded))
 
 
-def test_then_it_fails_with_its_class_and_says_what_to_do() -> None:
-    lab, result = ran(contracted_plan("m", retry_times=1), script={"m": [reply("no")]})
+@pytest.mark.parametrize("retry_times", [0, 1])
+def test_then_it_fails_with_its_class_and_says_what_else_to_do(retry_times: int) -> None:
+    lab, result = ran(contracted_plan("m", retry_times=retry_times), script={"m": [reply("no")]})
     assert (result.ended.outcome, result.ended.error_class) == ("failed", "invalid_output")
     assert "output `reply`" in (result.ended.message or "")
-    assert "on_invalid" in (result.ended.help or "")
-    assert len(lab.calls) == 2
+    assert ("on_invalid" in (result.ended.help or "")) is (retry_times == 0)
+    assert "a fallback on `invalid_output`" in (result.ended.help or "")
+    assert len(lab.calls) == 1 + retry_times
     assert any("invalid" in line and "main/m" in line for line in trace(result.events))
 
 

@@ -387,6 +387,11 @@ def test_many_mutations_give_a_tree(seed: int, count: int) -> None:
     read(text)
 
 
+def test_a_second_open_text_behind_one_that_the_layout_closes_ends_too() -> None:
+    text = 'mmflow 1\n\nx = """\nparam y = 1 #"""\n"""a"""\n"""b'
+    assert "open-string" in {each.code for each in read(text).diagnostics}
+
+
 def test_a_file_of_mistakes_reports_a_hundred_and_says_that_there_are_more() -> None:
     diagnostics = read("mmflow 1\n" + "x = \n" * 1000).diagnostics
     assert len(diagnostics) == 100
@@ -481,3 +486,15 @@ def test_a_newer_edition_is_all_that_is_said_of_a_file() -> None:
 def test_what_was_expected_is_named() -> None:
     (diagnostic,) = read("mmflow 1\nuse a.b as 3\n").diagnostics
     assert diagnostic.message == "unexpected `3`, expected a name"
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n= 5"])
+def test_a_condition_that_ends_with_and_at_the_end_of_the_file_is_told(end: str) -> None:
+    (diagnostic,) = read(f"mmflow 1\nwhen t and{end}").diagnostics
+    assert diagnostic.code == "unexpected-token"
+
+
+def test_a_keyword_may_be_the_name_of_a_block_to_the_parser() -> None:
+    (block,) = read("mmflow 1\ntier in {}").file.items
+    assert isinstance(block, nodes.Block)
+    assert block.name == "in"

@@ -16,6 +16,7 @@ from cli import Shell
 
 from mmflow.check import conditions
 from mmflow.check.kinds import KINDS, WithFields
+from mmflow.cli.group import VERBS
 from mmflow.diagnostics import pages
 from mmflow.options import Either, Field, FieldType, ListOf, MapOf, OneWord, RecordOf, Reference, Scalar, fields_of
 from mmflow.plugin import ErrorClass, PickWord
@@ -145,6 +146,22 @@ def test_every_table_of_fields_is_compared() -> None:
     assert TEXT.count(HEAD) == sum(HEAD in section(heading) for heading in OWNERS)
 
 
+# ---- the table of codes -----------------------------------------------------------------------------------------------------
+
+CODES_HEAD = "| code | | what it tells |\n|---|---|---|\n"
+
+
+def test_the_table_of_codes_is_that_of_the_pages(request: pytest.FixtureRequest) -> None:
+    found = [pages.page(code) for code in pages.codes()]
+    due = "".join(f"| `{each.code}` | {each.severity} | {each.summary.replace('|', chr(92) + '|')} |\n" for each in found)
+    match = re.search(rf"{re.escape(CODES_HEAD)}((?:\|[^\n]*\n)*)", TEXT)
+    assert match, "the page has no table of codes"
+    if request.config.getoption("--update"):
+        PAGE.write_text(PAGE.read_text().replace(match[0], CODES_HEAD + due))
+        return
+    assert match[1] == due
+
+
 # ---- examples and commands --------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +278,11 @@ def test_every_bundled_word_is_documented() -> None:
     for plugin in Registry.installed().plugins():
         for path in [path for paths in plugin.words.values() for path in paths] if plugin.distribution == "mmflow" else ():
             assert f"`{path}`" in TEXT or f"`using {path}`" in TEXT
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_command_is_documented(name: str) -> None:
+    assert f"`mmflow {name}" in section("Commands")
 
 
 def test_every_code_that_is_named_has_a_page() -> None:

@@ -209,3 +209,19 @@ def test_any_text_is_rendered_safely(text: str, data: st.DataObject, format: str
         assert escape(rendered.replace("\n", "")) == rendered.replace("\n", "")
     parsers: dict[str, Callable[[str], object]] = {"json": json.loads, "sarif": json.loads}
     parsers.get(format, str)(rendered)
+
+
+def test_a_key_is_not_shown_whatever_its_line_is_shown_for() -> None:
+    text = 'mmflow 1\nprovider p { key = "sk-first-1", keyy = 1, headers = { x = """\n  Bearer sk-second-2\n  """ } }\n'
+    source = Source("p.mmf", text)
+
+    def at(part: str) -> Span:
+        return Span(source, text.index(part), text.index(part) + len(part))
+
+    also = Note("another", at('"""\n  Bearer sk-second-2\n  """'))
+    found = [error("secret-in-file", "a secret", at('"sk-first-1"'), notes=[also])]
+    found += [error("unknown-field", "no such field", at(part)) for part in ("keyy", "Bearer")]
+    shown = render(found, "text", False)
+    assert 'key = "**********", keyy = 1' in shown
+    assert "|   ****** ***********\n" in shown
+    assert not [form for form in ("text", "json", "github", "sarif") if "sk-" in render(found, form)]

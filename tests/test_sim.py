@@ -188,6 +188,27 @@ def test_a_time_out_ends_the_call_when_it_is_due():
     assert at_s == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("bounds", "says", "at_s"),
+    [(Timeouts(first_token_s=0.5), "the first token", 0.5), (Timeouts(idle_s=0.1), "the next piece", None)],
+    ids=["first token", "idle"],
+)
+def test_the_first_token_and_the_next_piece_are_due_whether_the_caller_streams_or_not(is_streamed, bounds, says, at_s):
+    async def late():
+        async def emit(delta: Delta) -> None: ...
+
+        asked = call(model=model(first_token_s=2.0, p95_s=600.0), timeouts=bounds)
+        with pytest.raises(CallError, match=f"{says} of `small` did not come within") as caught:
+            await Sim(SimOptions()).complete(asked, emit if is_streamed else None)
+        assert caught.value.error_class == "timeout"
+        return asyncio.get_running_loop().time()
+
+    ended_at_s, _ = run(late())
+    first_s, _ = times(model(first_token_s=2.0, p95_s=600.0), Draws(Draws(0, "small", call().messages).digest, 0))
+    assert ended_at_s == pytest.approx(at_s or first_s + 0.1)
+
+
 def test_json_is_given_where_it_is_asked_for():
     request = Request(messages=Request.of("A list of towns").messages, response_format={"type": "json_object"})
     assert "simulated by small" in json.loads(ask(call(request=request))[0].text)["answer"]

@@ -8,7 +8,7 @@ from plans import executor_of, of_type, plan_of
 
 from mmflow.plugin import CallError, Delta, Request
 from mmflow.runtime.events import CallEnded
-from mmflow.runtime.simulate import Deadlock, Scripted, fail, hang, reply, run_virtual, stream
+from mmflow.runtime.simulate import Deadlock, Livelock, Scripted, fail, hang, reply, run_virtual, stream
 
 
 def test_a_day_passes_at_once_and_to_the_second() -> None:
@@ -129,3 +129,12 @@ def test_each_failure_is_an_error_of_its_own() -> None:
 
     run_virtual(main())
     assert errors[0] is not errors[1]
+
+
+def test_what_goes_round_in_circles_is_a_clear_error_and_not_a_hang() -> None:
+    async def main() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    with pytest.raises(Livelock, match="no time passed"):
+        run_virtual(main())

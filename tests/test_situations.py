@@ -75,3 +75,10 @@ def test_too_many_situations_are_given_up(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_arms_taken_are_found_where_the_ways_are_too_many_to_list() -> None:
     odd, labels = pairs(20)
     assert set(outcomes([odd, Not(odd)], labels)) == {0, 1}
+
+
+def test_many_names_of_one_field_are_told_apart_and_no_more_often_than_they_are_named() -> None:
+    users = [RequestIs("user", "==", f"user{number}") for number in range(3_000)]
+    found = outcomes([All((each, LabelIs("data", ("secret",)))) for each in users], LABELS)
+    assert len(found) == len(users) + 1
+    assert str(found[2_999]) == "request.user = user2999, data = secret"

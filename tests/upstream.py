@@ -1,4 +1,4 @@
-"""A provider that misbehaves on demand: chat completions and Messages over raw sockets, with every fault of the table.
+"""A provider that misbehaves on demand, in each wire format over raw sockets, with every fault of the table.
 
 The model's id says what happens (`429`, `hang`, `cut_stream`, …; any other id is answered well), or a script does:
 `upstream.scripts["mini"] = ["500", "ok"]` plays in order and stays at the last; `bodies` and `streams` give the answer itself.
@@ -7,6 +7,7 @@ The model's id says what happens (`429`, `hang`, `cut_stream`, …; any other id
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import struct
@@ -16,9 +17,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 import attrs
 
+REQUEST_IDS = dict.fromkeys(("x-request-id", "request-id", "x-amzn-requestid"), "req-1")
+KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 TEXT = "Grüße, 世界! 🙂"
 SSE = {"content-type": "text/event-stream"}
 OVERFLOW = "This model's maximum context length is 8192 tokens"
@@ -32,6 +36,12 @@ class Seen:
     headers: Mapping[str, str]
     body: dict[str, Any]
     connection: int
+
+    @property
+    def model(self) -> str:
+        """The model that is asked: in the body, or in the path of formats that have it there."""
+        in_path = re.search(r"/(?:models?|deployments)/([^/:?]+)", self.path)
+        return unquote(in_path[1]) if in_path else str(self.body.get("model", ""))
 
 
 @attrs.define
@@ -80,7 +90,7 @@ class Upstream:
             self.closed.set()
 
     async def _play(self, wire: "Wire") -> None:
-        model = str(wire.seen.body.get("model", ""))
+        model = wire.seen.model
         if wire.streamed and model in self.streams:
             await wire.begin_stream()
             for event in self.streams[model]:
@@ -124,11 +134,18 @@ class Wire:
 
     @property
     def messages_api(self) -> bool:
-        return self.seen.path.endswith("/messages")
+        return self.api == "messages"
+
+    @property
+    def api(self) -> str:
+        """Which wire format is spoken, by its path."""
+        ends = {"/messages": "messages", "/responses": "responses", "enerateContent": "gemini"}
+        ends |= {"/converse": "bedrock", "/converse-stream": "bedrock"}
+        return next((api for end, api in ends.items() if self.seen.path.partition("?")[0].endswith(end)), "chat")
 
     @property
     def streamed(self) -> bool:
-        return bool(self.seen.body.get("stream"))
+        return bool(self.seen.body.get("stream")) or "stream" in self.seen.path
 
     async def raw(self, data: bytes) -> None:
         if self.writer.is_closing():
@@ -148,7 +165,8 @@ class Wire:
         await self.raw(f"HTTP/1.1 {status} Status\r\n{lines}\r\n".encode())
 
     async def begin_stream(self) -> None:
-        await self.head(200, SSE | {"transfer-encoding": "chunked", "x-request-id": "req-1", "request-id": "req-1"})
+        kind = {"content-type": "application/vnd.amazon.eventstream"} if self.api == "bedrock" else SSE
+        await self.head(200, kind | {"transfer-encoding": "chunked"} | REQUEST_IDS)
 
     async def piece(self, data: bytes) -> None:
         await self.raw(b"%x\r\n%s\r\n" % (len(data), data))
@@ -196,6 +214,45 @@ def message(*blocks: dict[str, Any], stop_reason: str = "end_turn", **top: Any) 
     return known | {"content": content, "stop_reason": stop_reason} | top
 
 
+def contents(*parts: dict[str, Any], finish: str | None = "STOP", **top: Any) -> dict[str, Any]:
+    """A whole answer of the Gemini API, which is an event of a stream as well."""
+    candidate = {"content": {"role": "model", "parts": list(parts) or [{"text": TEXT}]}, "index": 0}
+    known = {"candidates": [candidate | ({"finishReason": finish} if finish else {})], "usageMetadata": GEMINI_USAGE}
+    return known | {"modelVersion": "served-1", "responseId": "req-1"} | top
+
+
+def response(*output: dict[str, Any], status: str = "completed", **top: Any) -> dict[str, Any]:
+    """A whole answer of the Responses protocol."""
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": TEXT, "annotations": []}]}
+    known = {"id": "resp_1", "object": "response", "model": "served-1", "status": status, "usage": RESPONSES_USAGE}
+    return known | {"error": None, "incomplete_details": None, "output": list(output) or [said]} | top
+
+
+def response_events(*events: dict[str, Any], **top: Any) -> list[dict[str, Any]]:
+    """A stream of the Responses protocol: its events between the first and the last."""
+    begun = {"type": "response.created", "response": response(status="in_progress", usage=None) | {"output": []}}
+    return [begun, *events, {"type": "response.completed", "response": response(**top)}]
+
+
+def converse(*blocks: dict[str, Any], stop_reason: str = "end_turn", **top: Any) -> dict[str, Any]:
+    """A whole answer of Bedrock's Converse API."""
+    said = {"message": {"role": "assistant", "content": list(blocks) or [{"text": TEXT}]}}
+    return {"output": said, "stopReason": stop_reason, "usage": CONVERSE_USAGE, "metrics": {"latencyMs": 7}} | top
+
+
+def amazon(kind: str, payload: dict[str, Any], *, message: str = "event") -> bytes:
+    """An event of Amazon's binary streams."""
+    named = {":message-type": message, f":{message}-type": kind, ":content-type": "application/json"}
+    headers = b"".join(
+        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
+        for name, value in named.items()
+    )
+    data = json.dumps(payload).encode()
+    prelude = struct.pack(">II", 16 + len(headers) + len(data), len(headers))
+    whole = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + data
+    return whole + struct.pack(">I", zlib.crc32(whole))
+
+
 USAGE = {
     "prompt_tokens": 20,
     "completion_tokens": 9,
@@ -203,14 +260,69 @@ USAGE = {
     "prompt_tokens_details": {"cached_tokens": 8},
     "completion_tokens_details": {"reasoning_tokens": 4},
 }
+RESPONSES_USAGE = {
+    "input_tokens": 20,
+    "input_tokens_details": {"cached_tokens": 8},
+    "output_tokens": 9,
+    "output_tokens_details": {"reasoning_tokens": 4},
+    "total_tokens": 29,
+}
+GEMINI_USAGE = {
+    "promptTokenCount": 20,
+    "cachedContentTokenCount": 8,
+    "candidatesTokenCount": 5,
+    "thoughtsTokenCount": 4,
+    "totalTokenCount": 29,
+}
+CONVERSE_USAGE = {
+    "inputTokens": 12,
+    "cacheReadInputTokens": 8,
+    "cacheWriteInputTokens": 3,
+    "outputTokens": 9,
+    "totalTokens": 32,
+}
 MESSAGES_USAGE = {"input_tokens": 12, "cache_read_input_tokens": 8, "cache_creation_input_tokens": 3, "output_tokens": 9}
 
 
+def whole(api: str) -> dict[str, Any]:
+    """A whole answer in a wire format."""
+    wholes = {"messages": message, "responses": response, "gemini": contents, "bedrock": converse}
+    return wholes.get(api, chat)()
+
+
 async def ok(wire: Wire) -> None:
-    if wire.messages_api:
-        await (_stream_messages(wire) if wire.streamed else wire.reply(200, message(), {"request-id": "req-1"}))
-    else:
-        await (_stream_chat(wire) if wire.streamed else wire.reply(200, chat(), {"x-request-id": "req-1"}))
+    if not wire.streamed:
+        await wire.reply(200, whole(wire.api), REQUEST_IDS)
+        return
+    streams = {"messages": _stream_messages, "responses": _stream_responses, "gemini": _stream_gemini, "bedrock": _stream_bedrock}
+    await streams.get(wire.api, _stream_chat)(wire)
+
+
+async def _stream_responses(wire: Wire) -> None:
+    await wire.begin_stream()
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
+    pieces = [{"type": "response.output_text.delta", "output_index": 0, "delta": letter} for letter in TEXT]
+    for event in response_events({"type": "response.output_item.added", "output_index": 0, "item": item}, *pieces):
+        await wire.event(event, event["type"])
+    await wire.end_stream()
+
+
+async def _stream_bedrock(wire: Wire) -> None:
+    await wire.begin_stream()
+    pieces = [amazon("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": letter}}) for letter in TEXT]
+    data = b"".join((amazon("messageStart", {"role": "assistant"}), *pieces, amazon("messageStop", {"stopReason": "end_turn"})))
+    data += amazon("metadata", {"usage": CONVERSE_USAGE, "metrics": {"latencyMs": 7}})
+    for at in range(0, len(data), 100):  # events end where they like
+        await wire.piece(data[at : at + 100])
+    await wire.end_stream()
+
+
+async def _stream_gemini(wire: Wire) -> None:
+    await wire.begin_stream()
+    for letter in TEXT[:-1]:
+        await wire.event(contents({"text": letter}, finish=None))
+    await wire.event(contents({"text": TEXT[-1]}))
+    await wire.end_stream()
 
 
 async def _stream_chat(wire: Wire) -> None:
@@ -431,8 +543,8 @@ async def html_502(wire: Wire) -> None:
 
 @behaviour
 async def truncated(wire: Wire) -> None:
-    whole = json.dumps(message() if wire.messages_api else chat()).encode()
-    await wire.reply(200, whole[: len(whole) // 2])
+    data = json.dumps(whole(wire.api)).encode()
+    await wire.reply(200, data[: len(data) // 2])
 
 
 @behaviour
@@ -452,6 +564,10 @@ async def invalid_chunk(wire: Wire) -> None:
 async def error_in_stream(wire: Wire) -> None:
     await wire.begin_stream()
     await _first_token(wire)
+    if wire.api == "bedrock":
+        await wire.piece(amazon("serviceUnavailableException", {"message": "Overloaded"}, message="exception"))
+        await wire.end_stream()
+        return
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     await wire.event(error, "error" if wire.messages_api else "")
     await wire.end_stream()
@@ -519,7 +635,8 @@ async def not_http(wire: Wire) -> None:
 @behaviour
 async def echo_key(wire: Wire) -> None:
     """The mistake that puts keys into logs."""
-    key = wire.seen.headers.get("authorization", "").removeprefix("Bearer ") or wire.seen.headers.get("x-api-key", "")
+    bearer = wire.seen.headers.get("authorization", "").removeprefix("Bearer ")
+    key = bearer or next((wire.seen.headers[name] for name in KEY_HEADERS if name in wire.seen.headers), "")
     await _refusal(401, {"message": f"no such key: \x1b[31m{key}\x1b[0m\r\nin\x00 this account", "type": "authentication_error"})(
         wire
     )
@@ -528,7 +645,7 @@ async def echo_key(wire: Wire) -> None:
 @behaviour
 async def no_stream(wire: Wire) -> None:
     """Answers a request for a stream with a whole answer."""
-    await wire.reply(200, message() if wire.messages_api else chat(), {"x-request-id": "req-1"})
+    await wire.reply(200, whole(wire.api), {"x-request-id": "req-1"})
 
 
 @behaviour
@@ -541,11 +658,18 @@ async def no_stream_options(wire: Wire) -> None:
 
 
 async def _first_token(wire: Wire) -> None:
-    if wire.messages_api:
-        block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "First"}}
-        await messages_events(wire, message_start(), block)
-    else:
-        await wire.event(chunk({"content": "First"}))
+    match wire.api:
+        case "messages":
+            block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "First"}}
+            await messages_events(wire, message_start(), block)
+        case "responses":
+            await wire.event({"type": "response.output_text.delta", "output_index": 0, "delta": "First"})
+        case "gemini":
+            await wire.event(contents({"text": "First"}, finish=None))
+        case "bedrock":
+            await wire.piece(amazon("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "First"}}))
+        case _:
+            await wire.event(chunk({"content": "First"}))
 
 
 # ---- running it -----------------------------------------------------------------------------------------------------------

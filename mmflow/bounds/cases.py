@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from mmflow.bounds.refused import refused
 from mmflow.bounds.walk import Choices
 from mmflow.bounds.ways import MAX_WAYS, TOKENS, Domains, domains_between, most_tokens, ways
 from mmflow.plan import Flow, Plan, Route
@@ -19,6 +20,8 @@ class Case:
     shortest: int
     longest: int | None
     """Input tokens; None is without a bound."""
+    refused: frozenset[str] = frozenset()
+    """Models that the guards let none of these requests reach."""
 
     @property
     def witness(self) -> str:
@@ -37,7 +40,7 @@ def cases(plan: Plan, flow: Flow, domains: Domains, most: int = MAX_WAYS) -> lis
         longest = [least_tokens(flow.max_input_tokens, most_tokens(each, domains)) for each in situations]
         most_of_all = None if None in longest else max(each for each in longest if each is not None)
         shortest = min(_shortest(each, domains) for each in situations)
-        found.append(Case(dict(key), tuple(situations), shortest, most_of_all))
+        found.append(Case(dict(key), tuple(situations), shortest, most_of_all, refused(plan, flow, situations)))
     return found
 
 

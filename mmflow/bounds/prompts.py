@@ -19,6 +19,12 @@ def prompt_tokens(plan: Plan, flow: Flow, model: Model) -> int:
     return MESSAGE_TOKENS + sum(_tokens_of(part, plan) for part in arm.parts)
 
 
+def prompt_signals(plan: Plan, flow: Flow, model: Model) -> list[str]:
+    """The classifiers whose labels a flow's system prompt shows to a model."""
+    arm = None if flow.prompt is None else arm_of(plan.prompts[flow.prompt], model)
+    return [] if arm is None else [each.path for each in arm.parts if isinstance(each, Slot) and each.path in plan.classifiers]
+
+
 def arm_of(prompt: Prompt, model: Model) -> PromptArm | None:
     """The template that a model gets: that of the first arm which fits it."""
     return next((arm for arm in prompt.arms if arm.needs is None or meets(model, arm.needs)), None)

@@ -110,7 +110,7 @@ def bounds(plan: Plan, flow: Flow) -> FlowBounds:
     except TooMany:
         remarks.append("there are too many situations to tell apart: each arm stands for all of them, at its worst")
         paths = arm_cases(plan, flow)
-    loads = [worst_case(plan, flow, case.choices, case.longest) for case in paths]
+    loads = [worst_case(plan, flow, case.choices, case.longest, refused=case.refused) for case in paths]
     found = [bound_of(plan, flow, load, case.choices) for load, case in zip(loads, paths, strict=True)]
     whole = worst_of(found)
     rows = [

@@ -8,6 +8,7 @@ comes from a cache.
 
 from collections.abc import Sequence
 
+from mmflow.bounds.asks import asks
 from mmflow.bounds.prompts import prompt_tokens
 from mmflow.bounds.walk import Choices, bottom_up, targets_of
 from mmflow.bounds.worst import OPINION_PROMPT_TOKENS, asked_by, guarding, scorers_of, tried
@@ -65,6 +66,13 @@ def typical_microusd(plan: Plan, flow: Flow, choices: Choices) -> float | None:
     signals = {name for route in routes for name in tried(route, choices)} | set(guarding(plan, flow))
     answered = bottom_up(flow.step, lambda name: targets_of(plan.steps[name], choices), cost)[flow.step]
     return _sum([answered, *(_opinion(plan.classifiers[name], plan, read) for name in sorted(signals))])
+
+
+def dearest_call_microusd(plan: Plan, flow: Flow, choices: Choices) -> float | None:
+    """What the dearest answer costs that a typical request may get under these arms; None where no price is known."""
+    read, wrote = typical_tokens(flow)
+    calls = [_price(each.model, read, min(wrote, each.max_output_tokens or wrote)) for each in asks(plan, flow, choices)]
+    return max((each for each in calls if each is not None), default=None)
 
 
 def _opinion(declared: Classifier | Scorer, plan: Plan, read: int) -> float | None:

@@ -9,7 +9,7 @@ import attrs
 
 from mmflow.bounds.walk import Choices, bottom_up, reached, target_of, targets_of
 from mmflow.plan import Flow, Plan, RequestIs, Route, Test
-from mmflow.situations import Assignment, TooMany, Value, decide, domains_of
+from mmflow.situations import Assignment, TooMany, Value, decide, domains_of, open_to
 
 MAX_WAYS = 20_000
 
@@ -29,24 +29,32 @@ class Way:
 def ways(plan: Plan, root: str, domains: Domains, given: Assignment | None = None, *, most: int = MAX_WAYS) -> Iterator[Way]:
     """Every way from a step on, under the values that are given. Raises `TooMany` past `most` of them."""
     under = _routes_under(plan, root)
-    stack: list[tuple[dict[str, Value], dict[str, int], tuple[str, ...], int]] = [(dict(given or {}), {}, under[root], 0)]
+    # With each way the arms of the table that it stands at which may still hold; None: all of them.
+    stack: list[tuple[dict[str, Value], dict[str, int], tuple[str, ...], Sequence[int] | None]] = [
+        (dict(given or {}), {}, under[root], None)
+    ]
     count = 0
     while stack:
-        values, choices, agenda, arm = stack.pop()
+        values, choices, agenda, left = stack.pop()
         while agenda:
             route = plan.steps[agenda[0]]
             assert isinstance(route, Route)
             outcome: bool | str = False
-            while arm < len(route.arms) and (outcome := decide(route.arms[arm].test, values)) is False:
-                arm += 1
+            arm, arms = len(route.arms), range(len(route.arms)) if left is None else left
+            for each in arms:
+                if (outcome := decide(route.arms[each].test, values)) is not False:
+                    arm = each
+                    break
             if isinstance(outcome, str):
-                stack.extend(({**values, outcome: value}, choices, agenda, arm) for value in reversed(domains[outcome]))
+                tests = [(each, route.arms[each].test) for each in arms if each >= arm]
+                parts = [*open_to(tests, outcome, domains[outcome], values)]
+                stack.extend(({**values, outcome: value}, choices, agenda, open_) for value, open_ in reversed(parts))
                 break
             choices = {**choices, route.name: arm}
             chosen = target_of(route, arm)
             further = () if chosen is None else under[chosen]
             agenda = tuple(name for name in dict.fromkeys((*further, *agenda[1:])) if name not in choices)
-            arm = 0
+            left = None
         else:
             count += 1
             if count > most:

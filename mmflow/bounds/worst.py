@@ -7,12 +7,13 @@ calls its targets evenly: none a second time before each has been called once.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import inf
 
 import attrs
 
 from mmflow.bounds.load import Load, at_once, call, in_turn, worst
-from mmflow.bounds.prompts import prompt_tokens
+from mmflow.bounds.prompts import prompt_signals, prompt_tokens
 from mmflow.bounds.walk import Choices, bottom_up, targets_of
 from mmflow.plan import (
     Ask,
@@ -39,13 +40,21 @@ OPINION_PROMPT_TOKENS = 1_000
 """What a judge or a classifier says to its model beside what it judges and what its options say."""
 
 
-def worst_case(plan: Plan, flow: Flow, choices: Choices, max_input_tokens: int | None, *, is_repeated: bool = True) -> Load:
+def worst_case(
+    plan: Plan,
+    flow: Flow,
+    choices: Choices,
+    max_input_tokens: int | None,
+    *,
+    refused: frozenset[str] = frozenset(),
+    is_repeated: bool = True,
+) -> Load:
     """The load of a request that takes these arms; of the worst of them in a table that is not among the choices.
 
-    Where the flow's budget may replace the arm's target, of the worse of both. Without `is_repeated`, nothing is tried a
-    second time: neither by a fallback nor for the contract of the answer.
+    Where the flow's budget may replace the arm's target, of the worse of both. Models that are `refused` are not asked. Without
+    `is_repeated`, nothing is tried a second time: neither by a fallback nor for the contract of the answer.
     """
-    found = _Worst(plan, flow, choices, inf if max_input_tokens is None else max_input_tokens, is_repeated)
+    found = _Worst(plan, flow, choices, inf if max_input_tokens is None else max_input_tokens, refused, is_repeated)
     load = found.step(flow.step, flow.max_output_tokens)
     for target in degraded_to(plan, flow):
         load = load | found.step(target, flow.max_output_tokens)
@@ -78,14 +87,39 @@ def degraded_to(plan: Plan, flow: Flow) -> list[str]:
 
 
 def guarding(plan: Plan, flow: Flow) -> list[str]:
-    """The classifiers that the guards of a flow read before a call."""
-    return [name for guard in flow.guards for rule in plan.guards[guard].rules for name in signals_of(rule.test)]
+    """The classifiers that the guards of a flow and its cache read before a call."""
+    tests = [rule.test for guard in flow.guards for rule in plan.guards[guard].rules]
+    tests += plan.caches[flow.cache].off if flow.cache is not None else ()
+    return [name for each in tests for name in signals_of(each)]
 
 
 def tried(route: Route, choices: Choices) -> list[str]:
     """The classifiers that a table may read on the way to its arm."""
     last = choices.get(route.name, len(route.arms))
-    return [name for arm in route.arms[: last + 1] for name in signals_of(arm.test)]
+    return [name for name, first in _first_read(_Same(route)).items() if first <= last]
+
+
+class _Same:
+    """A table as itself, whatever it is equal to: to compare long ones takes as long as to read them."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.route is other.route
+
+    def __hash__(self) -> int:
+        return id(self.route)
+
+
+@lru_cache(maxsize=32)
+def _first_read(table: _Same) -> dict[str, int]:
+    """By classifier, the first arm of a table that may read it."""
+    found: dict[str, int] = {}
+    for number, arm in enumerate(table.route.arms):
+        for name in signals_of(arm.test):
+            found.setdefault(name, number)
+    return found
 
 
 _Key = tuple[str, int | None]
@@ -98,6 +132,7 @@ class _Worst:
     flow: Flow
     choices: Choices
     max_input: float
+    refused: frozenset[str]
     is_repeated: bool
 
     def step(self, root: str, max_output_tokens: int | None) -> Load:
@@ -122,13 +157,18 @@ class _Worst:
         name, most = key
         loads = list(below)
         match self.plan.steps[name]:
+            case Ask(model=model) if model in self.refused:
+                return Load()
             case Ask(model=model):
                 declared = self.plan.models[model]
                 own = prompt_tokens(self.plan, self.flow, declared)
                 wrote = _least(inf if most is None else most, declared.max_output_tokens)
-                return self._call(declared, "answer", self.max_input + own, wrote, own).times(1 + self._asked_again())
-            case Tier():
-                return in_turn(loads)
+                load = self._call(declared, "answer", self.max_input + own, wrote, own).times(1 + self._asked_again())
+                return attrs.evolve(load, signals=load.signals.union(prompt_signals(self.plan, self.flow, declared)))
+            case Tier(scorecard=scorecard):
+                load = in_turn(loads)
+                by = self.plan.scorecards[scorecard].by if scorecard is not None else ""
+                return attrs.evolve(load, signals=load.signals.union([by] if by else []))
             case Route() as step:
                 return attrs.evolve(worst(loads), signals=worst(loads).signals | frozenset(tried(step, self.choices)))
             case Split():

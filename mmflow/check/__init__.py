@@ -9,6 +9,7 @@ from mmflow.check import (
     bounds,
     files,
     idle,
+    keys,
     lifecycle,
     names,
     plugins,
@@ -35,10 +36,18 @@ from mmflow.diagnostics import Diagnostic, sort
 from mmflow.syntax import nodes
 from mmflow.vocabulary import Installed, Vocabulary
 
+WHOLE = frozenset(
+    (
+        "below-bar", "class-lowered", "guard-broken", "guard-cache", "guard-empty", "impure-condition", "retired-model",
+        "unknown-price",
+    )
+)  # fmt: skip
+"""Errors of programs in which every name and value still stands, so that their plans can be looked at, though not run."""
+
 
 @attrs.frozen
 class Checked:
-    """A program and what was found, before anything of it is silenced. It compiles where none of it is an error."""
+    """A program and what was found, before anything of it is silenced. It may run where none of it is an error."""
 
     program: Program
     found: tuple[Diagnostic, ...]
@@ -48,8 +57,9 @@ class Checked:
     """The installed plugins whose words the program uses."""
 
     @property
-    def has_errors(self) -> bool:
-        return any(each.severity == "error" for each in self.found)
+    def is_whole(self) -> bool:
+        """Whether the program compiles."""
+        return all(each.severity != "error" or each.code in WHOLE for each in self.found)
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -105,6 +115,7 @@ def check(
     found.extend(lifecycle.ending_models(program, today))
     found.extend(lifecycle.old_prices(program, today))
     found.extend(plugins.drifted_plugins(program, scope, read))
+    found[:] = keys.with_secrets(found, modules)
     found.extend(safety.impure_conditions(program))
     found.extend(safety.opaque_strategies(program))
     found.extend(privacy.lowered_classes(program))

@@ -12,10 +12,15 @@ def unknown_price(program: Program) -> Iterator[Diagnostic]:
     promises = [flow for flow in program.of_kind("flow") if flow.fields.max_cost is not None or flow.fields.budget is not None]
     bound = {name: flow for flow in reversed(promises) for name in reached(program, [flow.name])}
     inside = reached(program, [flow.name for flow in program.of_kind("flow")])
+    told: dict[str, bool] = {}
     for model in program.of_kind("model"):
         known = program.known(model)
         if model.name not in inside or model.fields.price is not None or (known is not None and known.prices is not None):
             continue
+        told[model.name] = model.name in bound
+        base = model.name.removesuffix(model.name.rpartition(".")[2]) + str(model.block.like)
+        if told.get(base, -1) >= told[model.name]:
+            continue  # a copy lacks the price that its base lacks
         message = f"the price of `{model.name}` is unknown"
         help = "add `price = { input = $…/1M, output = $…/1M }`, or `price = free`"
         if flow := bound.get(model.name):

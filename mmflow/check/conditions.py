@@ -112,6 +112,12 @@ def _signal_kind(expr: nodes.Expr, scope: Scope) -> str | None:
 def _no_signal(expr: nodes.Expr, scope: Scope, scores: bool) -> None:
     """Report what a condition cannot see."""
     kind, what = ("scorer", "a scorer") if scores else ("classify", "a classifier or a field of the request")
+    if isinstance(expr, nodes.Ref) and expr.name in ("when", "else"):  # which may be names, and here are not meant as such
+        message = f"unexpected `{expr.name}`, expected the rest of the condition above"
+        scope.report(
+            error("unexpected-token", message, expr.span, help="end the line above with `-> target`, not with `and` or `or`")
+        )
+        return
     forms = "conditions see the scorers of this file" if scores else f"conditions see classifiers of this file and {_FORMS}"
     if isinstance(expr, nodes.Ref) and expr.name not in scope.blocks and expr.name not in scope.lets:
         known = [*scope.of_kinds((kind,)), *(() if scores else ("request",))]
@@ -168,7 +174,7 @@ def _label(classifier: str, operator: str, right: nodes.Expr, whole: nodes.Expr,
         if chosen is None:
             return None
         return LabelIs(classifier, tuple(each for each in visible if (each in chosen) == (operator == "in")))
-    right = scope.expand(right) or right
+    right = _named_label(right, visible, scope)
     if not isinstance(right, nodes.Ref) or operator == "matches":
         help = f"write a label without quotes: `{classifier} == {visible[0]}`"
         scope.report(types.wrong_type(f"`{classifier}` is compared with its labels", right.span, help))
@@ -197,6 +203,13 @@ def _label(classifier: str, operator: str, right: nodes.Expr, whole: nodes.Expr,
     return LabelIs(classifier, kept)
 
 
+def _named_label(expr: nodes.Expr, visible: tuple[str, ...], scope: Scope) -> nodes.Expr:
+    """A label as it is written, though a `let` has the same name; else what a `let` stands for."""
+    if isinstance(expr, nodes.Ref) and (written := expr.span.text) in visible:
+        return nodes.Ref(written, expr.span)
+    return scope.expand(expr) or expr
+
+
 def _label_list(classifier: str, right: nodes.Expr, visible: tuple[str, ...], scope: Scope) -> set[str] | None:
     expanded = scope.expand(right)
     if not isinstance(expanded, nodes.List):
@@ -205,7 +218,7 @@ def _label_list(classifier: str, right: nodes.Expr, visible: tuple[str, ...], sc
     chosen: set[str] = set()
     ok = True
     for item in expanded.items:
-        each = scope.expand(item) or item
+        each = _named_label(item, visible, scope)
         if isinstance(each, nodes.Ref) and each.name in visible:
             chosen.add(each.name)
             continue
@@ -243,7 +256,7 @@ def _score(scorer: str, operator: str, right: nodes.Expr, scope: Scope) -> Test 
         return None
     number = float(value)  # type: ignore[arg-type]  # int or float, by the line above
     if not 0 <= number <= 1:
-        scope.report(types.out_of_range(f"a score is from 0 to 1, not `{expanded.text}`", right.span))
+        scope.report(types.out_of_range(f"a score is from 0 to 1, not `{expanded.text}`", right.span, types.score_meant(number)))
         return None
     return ScoreIs(scorer, operator, number)  # type: ignore[arg-type]  # one of Operator, checked above
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 import attrs
 from msgspec.structs import replace
 
+from mmflow.bounds.asks import asks
 from mmflow.bounds.cases import Case
 from mmflow.bounds.load import Load
 from mmflow.bounds.names import step_text, target_text
-from mmflow.bounds.typical import typical_microusd, typical_tokens
+from mmflow.bounds.typical import dearest_call_microusd, typical_microusd
 from mmflow.bounds.worst import worst_case
 from mmflow.check.paths import Paths, money_text
 from mmflow.diagnostics import Diagnostic, Note, error, warning
@@ -40,6 +41,8 @@ def worst_cost(paths: Paths) -> Iterator[Diagnostic]:
     An error where the shortest request may, with each call made once; a warning where only long requests may, or calls that
     are made again. The runtime keeps the limit: it refuses the call that could pass it, in the middle of a request.
     """
+    if any(each.model.prices is None for case in paths.cases for each in asks(paths.plan, paths.flow, case.choices)):
+        return  # `unknown-price` says so
     for limit in _limits(paths):
         found = _too_dear(paths, limit) or _dear_if_long(paths, limit)
         if found is not None:
@@ -58,7 +61,10 @@ def _limits(paths: Paths) -> Iterator[_Limit]:
 
 def _too_dear(paths: Paths, limit: _Limit) -> Diagnostic | None:
     plan, flow = paths.plan, paths.flow
-    loads = [(case, worst_case(plan, flow, case.choices, case.shortest, is_repeated=False)) for case in paths.cases]
+    loads = [
+        (case, worst_case(plan, flow, case.choices, case.shortest, refused=case.refused, is_repeated=False))
+        for case in paths.cases
+    ]
     for case, load in sorted(loads, key=lambda each: min(each[1].unknown, default="").startswith("strategy")):
         if load.microusd is None:
             why = min(load.unknown)
@@ -111,7 +117,7 @@ def _dear_if_long(paths: Paths, limit: _Limit) -> Diagnostic | None:
 
 
 def _load(paths: Paths, case: Case, tokens: int | None) -> Load:
-    return worst_case(paths.plan, paths.flow, case.choices, tokens)
+    return worst_case(paths.plan, paths.flow, case.choices, tokens, refused=case.refused)
 
 
 def _dear_above(paths: Paths, case: Case, limit: _Limit) -> int:
@@ -142,36 +148,27 @@ def _amount(each: tuple[Case, int]) -> int:
 
 
 def degrade_not_cheaper(paths: Paths) -> Iterator[Diagnostic]:
-    """What a budget falls back on costs no less at worst than the dearest that it replaces."""
+    """What a budget falls back on may call a model that is as dear as the dearest that it replaces."""
     plan, flow = paths.plan, paths.flow
     if flow.budget is None:
         return
-    read, wrote = typical_tokens(flow)
-    bare = _without_budget(flow, wrote)
-    before = [worst_case(plan, bare, case.choices, read).microusd for case in paths.cases]
+    bare = replace(flow, budget=None)
+    before = [dearest_call_microusd(plan, bare, case.choices) for case in paths.cases]
     dearest = max((each for each in before if each is not None), default=None)
     for declared, threshold in zip(
         paths.program.declarations[flow.budget].thresholds, plan.budgets[flow.budget].thresholds, strict=True
     ):
         if threshold.action != "degrade" or threshold.target is None or dearest is None:
             continue
-        worst = worst_case(plan, _from(bare, threshold.target), {}, read).microusd
+        worst = dearest_call_microusd(plan, replace(bare, step=threshold.target), {})
         if worst is None or worst < dearest:
             continue
         target = step_text(plan, threshold.target)
         message = (
-            f"`{target}` costs up to {money_text(worst)} for a typical request of `{flow.name}`, "
-            f"no less than what it replaces ({money_text(dearest)})"
+            f"a call of `{target}` costs up to {money_text(worst)} for a typical request of `{flow.name}`, "
+            f"no less than the dearest that it replaces ({money_text(dearest)})"
         )
         yield warning("degrade-not-cheaper", message, declared.node.span, help="degrade to something cheaper, or `reject`")
-
-
-def _without_budget(flow: Flow, max_output_tokens: int) -> Flow:
-    return replace(flow, budget=None, max_output_tokens=max_output_tokens)
-
-
-def _from(flow: Flow, step: str) -> Flow:
-    return replace(flow, step=step)
 
 
 def traffic_over_budget(flows: Sequence[Paths]) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""Names that hide one another: where a `let` stands, a label or a word of the same name cannot be written."""
+"""Names that hide one another: a label and a `let` of the same name, a `let` and a word of the language."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ def hidden_label(label: str, classifier: str, what: str, by: Span, span: Span) -
     """A label that is also a `let`, a parameter, an import or an alias."""
     message = f"the label `{label}` of `{classifier}` is also the name of {what}"
     if what in _VALUES:
-        message += ", which hides it: conditions see the value instead"
+        message += ", which it hides: where a label is due, the label is meant"
     return warning("hidden-name", message, span, help="rename one of them", notes=[Note("the other one stands here", by)])
 
 

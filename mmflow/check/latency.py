@@ -33,7 +33,7 @@ def worst_time(paths: Paths) -> Iterator[Diagnostic]:
 
 def _declared_s(paths: Paths, case: Case) -> float:
     """The seconds that the file itself says; what a classifier takes by default is not in them."""
-    load = worst_case(paths.plan, paths.flow, case.choices, case.longest)
+    load = worst_case(paths.plan, paths.flow, case.choices, case.longest, refused=case.refused)
     by_default = [name for name in load.signals if "timeout" not in paths.program.declarations[name].spans]
     return load.declared_s - sum(paths.plan.classifiers[name].timeout_s for name in by_default)
 
@@ -61,7 +61,7 @@ def sla_estimate(paths: Paths) -> Iterator[Diagnostic]:
 
 
 def _estimate(paths: Paths, case: Case, sla: Sla) -> float | None:
-    load = worst_case(paths.plan, paths.flow, case.choices, case.longest)
+    load = worst_case(paths.plan, paths.flow, case.choices, case.longest, refused=case.refused)
     found: Latency = estimated(paths.plan, paths.flow, case.choices, load.signals)
     return found.first_token_s if sla.of == "first_token" else found.p95_s
 
@@ -90,7 +90,7 @@ def _without_latency(paths: Paths, case: Case, sla: Sla) -> Iterator[str]:
     for asked in asks(plan, flow, case.choices):
         if asked.model.p95_s is None or (streams and asked.model.first_token_s is None):
             yield asked.model.name
-    signals = worst_case(plan, flow, case.choices, case.longest).signals
+    signals = worst_case(plan, flow, case.choices, case.longest, refused=case.refused).signals
     others: list[Model] = [each.model for each in judges(plan, flow, case.choices)]
     others += [model for name in sorted(signals) for model in asked_by(plan.classifiers[name], plan)]
     yield from (model.name for model in others if model.p95_s is None)

@@ -49,6 +49,7 @@ def _id_span(model: Declaration) -> Span:
 
 def old_prices(program: Program, today: date) -> Iterator[Diagnostic]:
     """`old-price` for a price that nobody has looked at for `OLD_DAYS`: of the file, where it is dated, or the catalogue's."""
+    told: set[Span] = set()
     for model in program.of_kind("model"):
         price, known = model.fields.price, program.known(model)
         if isinstance(price, PriceFields) and price.as_of is not None:
@@ -59,7 +60,8 @@ def old_prices(program: Program, today: date) -> Iterator[Diagnostic]:
             help = "upgrade mmflow, or write `price = { … }` as the vendor has it now"
         else:
             continue
-        if (today - as_of).days > OLD_DAYS:
+        if (today - as_of).days > OLD_DAYS and span not in told:
+            told.add(span)
             yield old_price(model, as_of, today, span, help)
 
 

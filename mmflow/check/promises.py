@@ -10,7 +10,7 @@ from mmflow.plan import Plan
 
 
 def promises(program: Program, plan: Plan) -> Iterator[Diagnostic]:
-    """The diagnostics that need the plan of a program without an error."""
+    """The diagnostics that need the plan of a program."""
     flows = [paths_of(program, plan, flow) for flow in plan.flows.values()]
     for flow in flows:
         yield from _of_flow(flow)

@@ -1,6 +1,6 @@
 """From nodes to typed declarations: collects names, then types each block by its kind's class and its word's."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
@@ -19,6 +19,7 @@ from mmflow.syntax import nodes
 
 _MOST_BASES = 50
 _RESERVED = ("request", "target", "spent")
+_KEYWORDS = ("and", "else", "false", "in", "matches", "not", "or", "true", "when", "with")
 
 
 def resolve(scope: Scope, params: Mapping[str, str]) -> Program:
@@ -53,6 +54,9 @@ def _collect(module: Module, scope: Scope) -> None:
         if name in _RESERVED:
             message = f"`{name}` has a meaning of its own in conditions"
             scope.report(error("reserved-word", message, span, help="choose another name"))
+        elif name in _KEYWORDS:
+            message = f"`{name}` is a word of the language, so nothing is called that"
+            scope.report(error("reserved-word", message, span, help="choose another name"))
         if name in taken:
             scope.report(names.duplicate_name(name, span, taken[name]))
             return False
@@ -77,6 +81,8 @@ def _collect(module: Module, scope: Scope) -> None:
                 tests.enter(item, scope)
             case nodes.Block():
                 _enter_block(item, prefix, scope, enter)
+            case nodes.Attr(name=name, name_span=span) if name in KINDS:
+                scope.report(types.block_due(name, span, f"write `{name} NAME {{ … }}`"))
             case nodes.Attr(name=name, name_span=span):
                 message = f"`{name} = …` stands outside of a block"
                 scope.report(error("unexpected-token", message, span, help=f"move it into a block, or write `let {name} = …`"))
@@ -189,7 +195,8 @@ def _declaration(block: nodes.Block, scope: Scope) -> Declaration | None:
                 typed(merged.attributes[field.name].value, field.type, scope)
         return None
     of_word = () if word is None else tuple(f for f in fields_of(word.options) if f.name not in {each.name for each in own})
-    values = fields(merged.attributes, (*own, *of_word), owner, block.header, scope)
+    is_copy = block.like is not None and block.using is None
+    values = fields(merged.attributes, (*own, *of_word), owner, block.header, scope, is_copy=is_copy)
     if values is None:
         return None
     spans = {name: each.value.span for name, each in merged.attributes.items()}
@@ -310,9 +317,17 @@ def _word_labels_hold(declaration: Declaration, scope: Scope) -> bool:
         return False
     strange = [label for label in word.labels(options) or () if label not in declared]
     span = next(iter(declaration.spans[name] for name in declaration.options), declaration.block.header)
+    keys = {key.name: key.name_span for key in _keys(declaration.block)}
     for label in strange:
-        scope.report(labels.unknown_label(label, declaration.name, declared, span))
+        scope.report(labels.unknown_label(label, declaration.name, declared, keys.get(label, span)))
     return not strange
+
+
+def _keys(block: nodes.Block) -> Iterator[nodes.Attr]:
+    """What the records of a block's fields set."""
+    for item in block.body.items:
+        if isinstance(item, nodes.Attr) and isinstance(item.value, nodes.Record):
+            yield from (each for each in item.value.items if isinstance(each, nodes.Attr))
 
 
 # ---- what the fields of one kind say together ---------------------------------------------------------------------------------

@@ -173,7 +173,8 @@ class _Given:
         declared = scope.labels.get(name)
         if declared is None:
             return  # its own block is broken and has been reported
-        match scope.expand(expr):
+        is_label = isinstance(expr, nodes.Ref) and expr.name in declared.names  # it hides a `let` of the same name
+        match expr if is_label else scope.expand(expr):
             case None:
                 pass
             case nodes.Ref(name=label) if label == UNSURE and UNSURE not in declared.names:

@@ -16,6 +16,11 @@ def out_of_range(message: str, span: Span, help: str | None = None) -> Diagnosti
     return error("out-of-range", message, span, help=help)
 
 
+def score_meant(number: float) -> str:
+    """The help for a score out of range: one of a hundred is probably a percentage."""
+    return f"write `{number / 100:g}`" if 1 < number <= 100 else "write one such as `0.85`"
+
+
 def unknown_field(field: str, owner: str, span: Span, known: Iterable[str]) -> Diagnostic:
     """A field that the block or its word does not have."""
     names = sorted(known)
@@ -41,10 +46,17 @@ def attribute_or_block(name: str, span: Span, due: str) -> Diagnostic:
     return error("attribute-or-block", f"`{name}` is written as {due}", span, help=f"write `{name} = …`")
 
 
-def secret_in_file(span: Span, variable: str) -> Diagnostic:
+def block_due(kind: str, span: Span, help: str) -> Diagnostic:
+    """An attribute where a block is due, or a block within another."""
+    return error("attribute-or-block", f"a {kind} is a block of its own", span, help=help)
+
+
+def secret_in_file(span: Span, variable: str, field: str = "") -> Diagnostic:
     """A key that stands in the file."""
     message = "a secret must not stand in the file: files are read, copied and kept in version control"
-    return error("secret-in-file", message, span, help=f'write `secret("{variable}")` and set the variable; change the key')
+    return error(
+        "secret-in-file", message, span, help=f'write `{field}secret("{variable}")` and set the variable; change the key'
+    )
 
 
 def slow_pattern(message: str, span: Span, help: str | None) -> Diagnostic:

@@ -53,7 +53,8 @@ def _reached(program: Program, start: str) -> Iterator[tuple[str, Declaration]]:
 def _taken(program: Program, case: TestCase) -> set[tuple[str, int]]:
     """The arms that a test takes, and those that it may take for all that is known."""
     taken: set[tuple[str, int]] = set()
-    seen, open_ = {case.flow}, [case.flow]
+    open_ = _entered(program, case)
+    seen = set(open_)
     while open_:
         name = open_.pop()
         declaration = program.declarations.get(name)
@@ -69,6 +70,20 @@ def _taken(program: Program, case: TestCase) -> set[tuple[str, int]]:
         seen.update(new)
         open_.extend(new)
     return taken
+
+
+def _entered(program: Program, case: TestCase) -> list[str]:
+    """Where the request of a test goes in: the flow, else what a budget of which so much is spent asks in its place."""
+    flow = program.declarations.get(case.flow)
+    budget = program.declarations.get(str(flow.fields.budget)) if flow is not None else None
+    if budget is None:
+        return [case.flow]
+    spent = case.spent.get(budget.name, 0.0)
+    reached = [each for each in budget.thresholds if each.share <= spent and each.action != "alert"]
+    last = max(reached, key=lambda each: (each.action == "reject", each.share), default=None)
+    if last is None:
+        return [case.flow]
+    return [last.target.name] if last.target is not None else []
 
 
 def _arms(program: Program, declaration: Declaration, case: TestCase) -> Iterator[int]:

@@ -11,6 +11,7 @@ from mmflow.check.conditions import lower, request_field, text_of
 from mmflow.check.due import QUANTITY_TYPES, due, refuse, words_of
 from mmflow.check.hidden import hidden_word
 from mmflow.check.kinds import (
+    KINDS,
     Condition,
     ErrorName,
     Expectation,
@@ -89,6 +90,22 @@ def _unknown(expr: nodes.Ref, type_: FieldType, scope: Scope) -> None:
     scope.report(names.unknown_name(expr.name, expr.span, due(type_), known))
 
 
+def _is_declared(expr: nodes.Ref, scope: Scope) -> bool:
+    name = scope.full(expr)
+    return name in scope.blocks or name in scope.strangers
+
+
+def _no_name(expr: nodes.Expr, type_: FieldType, scope: Scope) -> None:
+    """Report what stands where a name is due: one of a file that is not imported, or no name at all."""
+    path = path_of(expr) if isinstance(expr, nodes.Member) else None
+    if path is None or scope.full(nodes.Ref(path.parts[0], path.span)) in (*scope.blocks, *scope.lets, *scope.aliases):
+        return refuse(expr, type_, scope)
+    first = path.parts[0]
+    help = f'import the file that has it: `import "{first}.mmf" as {first}`'
+    scope.report(names.unknown_name(str(path), expr.span, due(type_), (), help))
+    return None
+
+
 def _through_let(expr: nodes.Expr, expanded: nodes.Expr, type_: FieldType, scope: Scope) -> Any:
     """A let's value; what is wrong with it is said where it is used, with a note of where it is declared."""
     with scope.aside() as found:
@@ -123,6 +140,8 @@ def _scalar(expr: nodes.Expr, scalar: type, scope: Scope) -> Any:
         if isinstance(expr, nodes.String | nodes.Text):
             return expr.value
         help = f'write `"{expr.name}"`' if isinstance(expr, nodes.Ref) else None
+        if _called_with_string(expr, "file") is not None:
+            help = 'write the text itself, on several lines between `"""` and `"""`'
         return refuse(expr, Scalar(str), scope, help)
     return _quantity(expr, scalar, scope)
 
@@ -140,15 +159,19 @@ def _file(expr: nodes.Expr, scope: Scope) -> File | None:
 
 
 def _quantity(expr: nodes.Expr, wanted: type, scope: Scope) -> Any:
+    if isinstance(expr, nodes.Ref) and not _is_declared(expr, scope):
+        return _unknown(expr, Scalar(wanted), scope)
     if not isinstance(expr, nodes.Quantity):
         return refuse(expr, Scalar(wanted), scope)
     try:
         value = parse_quantity(expr.text)
         if type(value) in (int, float) and wanted is Score and not 0 <= value <= 1:  # type: ignore[operator]  # numbers only
-            scope.report(types.out_of_range(f"a score is from 0 to 1, not `{expr.text}`", expr.span))
+            scope.report(
+                types.out_of_range(f"a score is from 0 to 1, not `{expr.text}`", expr.span, types.score_meant(float(expr.text)))
+            )
             return None
         if type(value) in (int, float) and wanted is Tokens and value < 0:  # type: ignore[operator]  # numbers only
-            scope.report(types.out_of_range(f"`{expr.text}` is negative", expr.span))
+            scope.report(types.out_of_range(f"`{expr.text}` is negative", expr.span, f"write `{expr.text[1:]}`"))
             return None
         result = coerce(value, wanted)
     except UnitError as problem:
@@ -156,7 +179,7 @@ def _quantity(expr: nodes.Expr, wanted: type, scope: Scope) -> Any:
         scope.report(code(problem.message, expr.span, problem.help))
         return None
     if isinstance(result, Share) and not 0 <= result <= 1:
-        scope.report(types.out_of_range(f"a share is from 0% to 100%, not `{expr.text}`", expr.span))
+        scope.report(types.out_of_range(f"a share is from 0% to 100%, not `{expr.text}`", expr.span, "write one such as `95%`"))
         return None
     if isinstance(result, int | float) and result < 0 and wanted is not float:
         scope.report(types.out_of_range(f"`{expr.text}` is negative", expr.span))
@@ -204,7 +227,7 @@ def _reference(expr: nodes.Expr, reference: type[Reference], scope: Scope) -> Re
     if reference is ProviderName:
         return _provider(expr, scope)
     if not isinstance(expr, nodes.Ref):
-        return refuse(expr, Scalar(reference), scope)
+        return _no_name(expr, Scalar(reference), scope)
     name = _declared(expr, reference.kinds, due(Scalar(reference)), scope)
     return reference(name) if name is not None else None
 
@@ -298,6 +321,9 @@ def attributes_of(items: Iterable[nodes.Item], owner: str, scope: Scope) -> dict
                 scope.report(names.duplicate_name(name, item.name_span, found[name].name_span, "set"))
             case nodes.Attr(name=name):
                 found[name] = item
+            case nodes.Block(kind=kind, name=str(name)) if kind in KINDS:
+                scope.report(types.block_due(kind, item.header, f"move it out of {owner}, and name it there: `{name}`"))
+                scope.strangers.add(scope.prefix + name)
             case nodes.Block(kind=kind):
                 scope.report(types.attribute_or_block(kind, item.header, "an attribute here, not as a block"))
             case nodes.When() | nodes.Else() | nodes.Share():
@@ -315,9 +341,12 @@ def record(expr: nodes.Record, cls: type, owner: str, scope: Scope) -> Any:
 
 
 def fields(
-    attributes: Mapping[str, nodes.Attr], known: Iterable[Field], owner: str, span: Span, scope: Scope
+    attributes: Mapping[str, nodes.Attr], known: Iterable[Field], owner: str, span: Span, scope: Scope, *, is_copy: bool = False
 ) -> dict[str, Any] | None:
-    """The typed values of the attributes that are there, by public name; None where one is wrong, unknown or missing."""
+    """The typed values of the attributes that are there, by public name; None where one is wrong, unknown or missing.
+
+    What a copy by `like` lacks its base lacks as well, where it is told.
+    """
     by_name = {field.name: field for field in known}
     values: dict[str, Any] = {}
     ok = True
@@ -336,7 +365,8 @@ def fields(
     meant = {did_you_mean(name, by_name) for name in attributes if name not in by_name}
     for name, field in by_name.items():
         if field.required and name not in attributes and name not in meant:
-            scope.report(types.missing_field(name, owner, span, field.doc))
+            if not is_copy:
+                scope.report(types.missing_field(name, owner, span, field.doc))
             ok = False
     return values if ok else None
 
@@ -474,8 +504,12 @@ def target(expr: nodes.Expr, scope: Scope) -> Target | None:
         case nodes.Ref():
             name = _declared(expr, TargetName.kinds, "a target", scope)
             return Target(name) if name is not None else None
+        case nodes.List():
+            return refuse(
+                expr, Scalar(Target), scope, f"declare what they are together, such as `tier t {{ models = {expr.span.text} }}`"
+            )
         case _:
-            return refuse(expr, Scalar(Target), scope)
+            return _no_name(expr, Scalar(Target), scope)
 
 
 _WRITTEN: dict[type, Callable[[nodes.Expr, Scope], Any]] = {

@@ -26,7 +26,7 @@ from mmflow.cli.revision import Revision, read_revision
 from mmflow.cli.terminal import complain, remark, say, write_bytes
 from mmflow.cli.workflow import built, saved
 from mmflow.diagnostics import did_you_mean
-from mmflow.diff import Change, Diff, Harm, diff, new_places
+from mmflow.diff import Change, Diff, FieldChange, Harm, diff, new_places
 from mmflow.plan import Plan
 from mmflow.source import Source
 
@@ -69,9 +69,9 @@ def command(old: str, new: str, flow: str | None, fail_on: tuple[Harm, ...], jso
     here). For the situations that change: the targets, the calls, dollars and time at worst, and the zones that data can reach.
 
     \b
-    --fail-on privacy  data can reach a zone or a region that it could not
-    --fail-on cost     a request may cost more, or its cost is no longer known
-    --fail-on time     a request may take longer, at worst or by the estimate
+    --fail-on privacy  data can reach a zone or a region that it could not, a guard holds for less, or a cache is wider
+    --fail-on cost     a request may cost more, its cost is no longer known, or more may be spent
+    --fail-on time     a request may take longer, at worst or by the estimate, or less is promised of it
     --fail-on target   a request goes elsewhere, or a flow is gone
     """
     if old == new == "-":
@@ -114,7 +114,9 @@ def _plan(where: str, params: Mapping[str, str]) -> Plan:
 
 def _blocks(found: Diff, columns: int | None) -> Iterator[list[str]]:
     for flow in found.flows:
-        lines = [f"flow {flow.flow}", *(f"  {each.field}: {each.before} => {each.after}" for each in flow.promises)]
+        lines = [f"flow {flow.flow}"]
+        for promise in flow.promises:
+            lines += wrapped(_field(promise), columns, 2)
         for change in flow.changes:
             lines += _change_lines(change, columns)
         yield lines
@@ -126,8 +128,13 @@ def _blocks(found: Diff, columns: int | None) -> Iterator[list[str]]:
     for declared in found.definitions:
         lines = [f"{declared.kind} {declared.name}"]
         for field in declared.fields:
-            lines += wrapped(f"{field.field}: {field.before} => {field.after}", columns, 2)
+            lines += wrapped(_field(field), columns, 2)
         yield lines
+
+
+def _field(change: FieldChange) -> str:
+    harms = f" ({', '.join(change.harms)})" if change.harms else ""
+    return f"{change.field}: {change.before} => {change.after}{harms}"
 
 
 def _change_lines(change: Change, columns: int | None) -> Iterator[str]:

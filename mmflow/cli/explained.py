@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mmflow.bounds.said import promises_text
 from mmflow.cli.bounds import calls_text, cost_text, seconds_text, situations_text, time_text, width, wrapped, zones_text
 from mmflow.explanation import Explanation
-from mmflow.explanation.decision import WaySaid, arm_text, because_text
+from mmflow.explanation.decision import StepSaid, WaySaid, arm_text, because_text
 from mmflow.plan import Flow
 
 TOLD_IN_FULL = 8
@@ -32,7 +32,7 @@ def lines_of(found: Explanation, flow: Flow) -> Iterator[str]:
     for way in found.ways:
         if len(found.ways) <= TOLD_IN_FULL:
             yield ""
-            yield from _way(way, columns)
+            yield from _way(way, flow, columns)
         else:
             yield from wrapped(f"{_head(way)}: {_worst(way)}", columns, 2)
     if len(found.ways) > TOLD_IN_FULL:
@@ -46,22 +46,28 @@ def _head(way: WaySaid) -> str:
     return f"{situations}-> {way.target}"
 
 
-def _way(way: WaySaid, columns: int | None) -> Iterator[str]:
+def _way(way: WaySaid, flow: Flow, columns: int | None) -> Iterator[str]:
     yield from wrapped(_head(way), columns, 0)
     for rule in way.rules:
         applies = {"yes": "applies", "no": "does not apply", "open": "may apply"}[rule.verdict]
         yield from wrapped(f"guard {rule.guard} {applies}: {rule.rule}{because_text(rule.verdict, rule.because)}", columns, 2)
     for step in way.steps:
-        yield f"  {step.kind} {step.name}"
-        for line in step.lines:
-            yield from wrapped(line, columns, 4)
-        for each in step.left_out:
-            yield from wrapped(f"not {each.target}: {each.why}", columns, 4)
+        if not step.by_budget:
+            yield from _step(step, f"{step.kind} {step.name}", columns)
     if way.budget:
-        yield "  budget"
-        for line in way.budget:
-            yield from wrapped(line.strip(), columns, 4)
+        yield from wrapped(f"budget {flow.budget}: {', '.join(way.budget)}", columns, 2)
+    for step in way.steps:
+        if step.by_budget:
+            yield from _step(step, f"{step.kind} {step.name}, to which the budget degrades", columns)
     yield from wrapped(_worst(way), columns, 2)
+
+
+def _step(step: StepSaid, head: str, columns: int | None) -> Iterator[str]:
+    yield from wrapped(head, columns, 2)
+    for line in step.lines:
+        yield from wrapped(line, columns, 4)
+    for each in step.left_out:
+        yield from wrapped(f"not {each.target}: {each.why}", columns, 4)
 
 
 def _worst(way: WaySaid) -> str:

@@ -1,10 +1,11 @@
 """`--given NAME=VALUE`: what a situation says of a request, in the words of the workflow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from mmflow.cli.failure import WrongUse
+from mmflow.cli.suggest import FIELDS
 from mmflow.diagnostics import did_you_mean
 from mmflow.explanation.narrowing import base_of
 from mmflow.plan import Classifier, Experiment, Plan, Split
@@ -13,7 +14,6 @@ from mmflow.runtime.given import Given
 from mmflow.runtime.signals import UNSURE
 from mmflow.units import Score, Tokens, UnitError, coerce, parse_quantity
 
-FIELDS = ("request.tokens", "request.user", "request.language", "request.has_images", "request.has_tools")
 _META = "request.meta."
 _TRUTH = {"true": True, "false": False}
 
@@ -55,7 +55,13 @@ def givable(plan: Plan) -> list[str]:
 
 def _unknown(plan: Plan, name: str) -> WrongUse:
     known = givable(plan)
-    others = {"budget": plan.budgets, "cache": plan.caches, "scorer": plan.scorers, "model": plan.models, "flow": plan.flows}
+    others: dict[str, Mapping[str, object]] = {
+        "budget": plan.budgets,
+        "cache": plan.caches,
+        "scorer": plan.scorers,
+        "model": plan.models,
+        "flow": plan.flows,
+    }
     kind = next((kind for kind, names in others.items() if name in names), None)
     near = did_you_mean(name, known)
     if kind is not None:

@@ -19,11 +19,13 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Understand": {
         "check": "Find what is wrong with workflow files.",
+        "doctor": "Ask every declared model, and say what keeps one from answering.",
         "diff": "Show what changes for requests between two versions.",
-        "explain": "Explain a diagnostic by its code.",
+        "explain": "Explain a diagnostic, or the decision of a workflow.",
         "fmt": "Put workflow files into the canonical layout.",
         "graph": "Draw what a request can reach.",
         "plan": "Show what a workflow compiles to.",
+        "simulate": "Run whole flows under random faults, and check what must hold.",
         "test": "Run the tests that stand in workflow files.",
     },
     "Install": {

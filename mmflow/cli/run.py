@@ -20,11 +20,11 @@ from mmflow.report import summary
 from mmflow.report import trace as told
 from mmflow.request import Asked, RequestError, decode
 from mmflow.runtime.cost import dollars
-from mmflow.runtime.events import Alerted, CallEnded, Event, RequestEnded
+from mmflow.runtime.events import Alerted, CallEnded, Event, RequestEnded, StateChanged
 from mmflow.runtime.executor import Executor
 from mmflow.runtime.result import Result
-from mmflow.runtime.state import StateError
-from mmflow.runtime.state_file import StateFile, state_file
+from mmflow.runtime.state import StateError, Store
+from mmflow.runtime.stores import store_of
 
 _EXAMPLES = """\b
 Examples:
@@ -43,7 +43,11 @@ Examples:
 @click.option("--json/--no-json", help="Print one JSON object: the answer, every call and its cost, the decision.")
 @click.option("-t", "--trace/--no-trace", help="Show the decision on standard error: arms, signals, calls, scores, cost.")
 @click.option("--stream/--no-stream", help="Print the answer piece by piece as it comes.")
-@click.option("--state", metavar="FILE", help="Where budgets are kept; else MMFLOW_STATE, else your own folder for state.")
+@click.option(
+    "--state",
+    metavar="FILE|URL",
+    help="Where budgets are kept, a file or redis://…; else MMFLOW_STATE, else your own folder for state.",
+)
 @click.option("--dry-run/--no-dry-run", help="Classify and route, call no model, and print the decision.")
 def command(
     file: str,
@@ -87,6 +91,8 @@ def command(
         if trace and _is_whole(events):
             say_lines(told(events))
     for each in result.events:
+        if isinstance(each, StateChanged) and result.ended.outcome in ("served", "decided"):
+            warn(each.message)
         if isinstance(each, Alerted):
             spent = f"{dollars(each.spent_microusd)} of {dollars(each.limit_microusd)} spent"
             warn(f"budget `{each.key}`: {spent} (alert at {100 * each.share:g}%, for {each.channel})")
@@ -107,7 +113,7 @@ async def _result(
     workflow: Workflow, flow: str, request: Request, streams: bool, dry_run: bool, state: str | None, events: list[Event]
 ) -> Result:
     """Run the request; `events` fills as it runs, so that they can be shown where it is cancelled."""
-    store = _store(state) if workflow.plan.budgets else None
+    store = _store(workflow, state)
     executor = Executor(workflow.plan, Registry.installed(), folder=workflow.folder, state=store)
     try:
         if dry_run:
@@ -123,9 +129,9 @@ async def _result(
         await executor.close()
 
 
-def _store(state: str | None) -> StateFile:
+def _store(workflow: Workflow, state: str | None) -> Store | None:
     try:
-        return StateFile(state_file(state))
+        return store_of(workflow.plan, state)
     except StateError as problem:
         raise Failure(problem.message, problem.help) from problem
 

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import click
 
 from mmflow.cli.failure import Failure
-from mmflow.cli.given import FIELDS
 from mmflow.cli.inputs import read_source
 from mmflow.syntax import nodes
 from mmflow.syntax.parse import parse
+
+FIELDS = ("request.tokens", "request.user", "request.language", "request.has_images", "request.has_tools")
+"""What can be given of a request, beside the labels of its caller."""
 
 _GIVABLE = ("classify", "split", "experiment")
 

@@ -20,7 +20,7 @@ _TAB = 4
 _GUTTER = 3  # digits of a line's number, at least
 
 _COLORS: dict[str, str] = {"error": "1;31", "warning": "1;33", "note": "1;36", "bold": "1", "gutter": "1;34"}
-_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
+_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 
 
 def render(diagnostics: Sequence[Diagnostic], format: Format = "text", color: bool = False) -> str:
@@ -49,7 +49,11 @@ def _text(diagnostics: Sequence[Diagnostic], color: bool) -> str:
     def paint(text: str, name: str) -> str:
         return f"\x1b[{_COLORS[name]}m{text}\x1b[0m" if color and text else text
 
-    parts = [_one(each, paint) for each in diagnostics]
+    # What is printed is kept in logs that more people read than the file: no key is shown, whatever the line is shown for.
+    leaks = [each for each in diagnostics if each.code == "secret-in-file"]
+    spans = [span for each in leaks for span in (each.span, *(note.span for note in each.notes)) if span is not None]
+    secrets = [span for span in spans if span.text.startswith('"')]  # a name may stand for one
+    parts = [_one(each, paint, secrets) for each in diagnostics]
     if parts:
         parts.append(paint(summary(diagnostics), "bold") + "\n")
     return "\n".join(parts)
@@ -62,13 +66,13 @@ def summary(diagnostics: Sequence[Diagnostic]) -> str:
     return ", ".join(f"{count} {severity}{'s' * (count > 1)}" for severity, count in counts.items() if count)
 
 
-def _one(diagnostic: Diagnostic, paint: Callable[[str, str], str]) -> str:
+def _one(diagnostic: Diagnostic, paint: Callable[[str, str], str], secrets: Sequence[Span]) -> str:
     span = diagnostic.span
     line, column = span.position()
     number = f"{line:>{_GUTTER}}"
     pad = " " * len(number)
     bar = paint("|", "gutter")
-    shown, start, width = _window(span)
+    shown, start, width = _window(span, secrets)
     title = paint(f"{diagnostic.severity}[{diagnostic.code}]", diagnostic.severity)
     rows = [
         f"{title}{paint(':', 'bold')} {paint(escape(diagnostic.message), 'bold')}",
@@ -88,11 +92,13 @@ def _note(note: Note) -> str:
     return place + escape(note.message)
 
 
-def _window(span: Span) -> tuple[str, int, int]:
+def _window(span: Span, secrets: Sequence[Span]) -> tuple[str, int, int]:
     """The first line of a span as it is shown, and where in it the carets begin and how many columns they take."""
     line, column = span.position()
     end_line, end_column = span.end_position()
-    text = span.source.line(line)
+    begins_at = span.start - column + 1
+    secret_here = [(each.start - begins_at, each.end - begins_at) for each in secrets if each.source is span.source]
+    text = _masked(span.source.line(line), secret_here)
     last = end_column - 1 if end_line == line else len(text)
     first = min(column - 1, len(text))
     # A line can be megabytes long: only what may be in the window is laid out.
@@ -116,6 +122,15 @@ def _window(span: Span) -> tuple[str, int, int]:
     after = "…" if right < len(cells) or cut_left + len(cells) < len(text) else ""
     shown = before + "".join(shown for shown, _ in cells[left:right]) + after
     return shown, len(before) + sum(widths[left:first]), max(1, sum(widths[first : min(last, right)]))
+
+
+def _masked(line: str, secrets: Sequence[tuple[int, int]]) -> str:
+    """A line with stars for what is secret in it; a secret may begin and end in other lines."""
+    for start, end in secrets:
+        if max(start, 0) < min(end, len(line)):
+            first = max(start, 0)
+            line = line[:first] + re.sub(r'[^"\s]', "*", line[first:end]) + line[end:]
+    return line
 
 
 def _cell(character: str) -> tuple[str, int]:

@@ -1,5 +1,7 @@
 """The behaviour diff of two plans: what changes for requests, and not how the text changed."""
 
+from typing import get_args
+
 import msgspec
 
 from mmflow.bounds import FlowBounds, bounds
@@ -8,10 +10,10 @@ from mmflow.diff.definitions import FieldChange as FieldChange
 from mmflow.diff.definitions import definition_changes
 from mmflow.diff.flows import Change as Change
 from mmflow.diff.flows import FlowChange as FlowChange
-from mmflow.diff.flows import Harm as Harm
 from mmflow.diff.flows import Side as Side
 from mmflow.diff.flows import flow_change
 from mmflow.diff.flows import new_places as new_places
+from mmflow.diff.harms import Harm as Harm
 from mmflow.plan import Flow, Plan, fingerprint
 
 
@@ -41,7 +43,10 @@ def diff(old: Plan, new: Plan, flow: str | None = None) -> Diff:
     flows = tuple(each for each in changed if each.promises or each.changes)
     added = tuple(bounds(new, each) for name, each in after.items() if name not in before)
     removed = tuple(name for name in before if name not in after)
+    definitions = tuple(definition_changes(old, new, both))
     harms: list[Harm] = [harm for each in flows for change in each.changes for harm in change.harms]
+    fields = [*(field for each in flows for field in each.promises), *(field for each in definitions for field in each.fields)]
+    harms += [harm for field in fields for harm in field.harms]
     if added:
         reached = [place for each in before.values() for place in bounds(old, each).worst.places]
         harms += ["privacy" for each in added if new_places(reached, each.worst.places)]
@@ -53,8 +58,8 @@ def diff(old: Plan, new: Plan, flow: str | None = None) -> Diff:
         flows=flows,
         added=added,
         removed=removed,
-        definitions=tuple(definition_changes(old, new, both)),
-        harms=tuple(dict.fromkeys(harms)),
+        definitions=definitions,
+        harms=tuple(harm for harm in get_args(Harm) if harm in harms),
     )
 
 

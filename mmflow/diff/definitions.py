@@ -1,20 +1,23 @@
 """What changed in the declarations that two versions share by name: a price, a pattern, a threshold."""
 
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 
 from mmflow.bounds.names import step_text
-from mmflow.bounds.walk import reached
-from mmflow.bounds.worst import asked_by, guarding, scorers_of
+from mmflow.diff.harms import Harms, of_budget, of_cache, of_guards, of_limits
+from mmflow.diff.records import steps_of, used
 from mmflow.diff.shapes import Shapes
-from mmflow.plan import Ask, Cascade, Fallback, Flow, Plan, Route, Split, Step, Tier, signals_of
+from mmflow.plan import Cascade, Experiment, Fallback, Flow, Limits, Plan, Slice, Split, Strategy, Tier
 from mmflow.units import Duration, Money, Price, Share, Tokens, text_of
 
 LONGEST_TEXT = 60
+_SHOWN_BEFORE = 15
+"""Of what two long texts begin with alike, so much is shown."""
 
-_COMPOSED = Tier | Cascade | Fallback | Split
+_COMPOSED = Tier | Cascade | Fallback | Split | Experiment | Strategy
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +26,7 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
     field: str
     before: str
     after: str
+    harms: Harms = ()
 
 
 class DefinitionChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,101 +39,94 @@ class DefinitionChange(msgspec.Struct, frozen=True, kw_only=True):
 
 def definition_changes(old: Plan, new: Plan, flows: list[tuple[Flow, Flow]]) -> list[DefinitionChange]:
     """The changes to what these flows use in both plans."""
-    before = _used(old, [each for each, _ in flows])
-    after = _used(new, [each for _, each in flows])
-    changes = [
-        DefinitionChange(kind=kind, name=name, fields=fields)
-        for (kind, name), declared in before.items()
-        if (kind, name) in after and (fields := tuple(field_changes(declared, after[kind, name])))
-    ]
+    before = used(old, [each for each, _ in flows])
+    after = used(new, [each for _, each in flows])
+    changes = []
+    for (kind, name), declared in before.items():
+        if (kind, name) in after:
+            harms = _harms(kind, name, old, new)
+            if fields := tuple(field_changes(declared, after[kind, name], harms=harms)):
+                changes.append(DefinitionChange(kind=kind, name=name, fields=fields))
     return changes + list(_step_changes(old, new, flows))
 
 
-def field_changes(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> Iterator[FieldChange]:
+def field_changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "", harms: Mapping[str, Harms] | None = None
+) -> Iterator[FieldChange]:
     """The fields that differ between two records, those of records within them by a dotted path."""
     for name in dict.fromkeys((*before, *after)):
         path, old, new = f"{prefix}{name}", before.get(name), after.get(name)
         if old == new:
             continue
         if isinstance(old, dict) or isinstance(new, dict):
-            yield from field_changes(old or {}, new or {}, f"{path}.")
+            yield from field_changes(old or {}, new or {}, f"{path}.", harms)
         else:
-            yield FieldChange(field=path, before=_text(path, old), after=_text(path, new))
+            was, is_ = _shown(_text(path, old), _text(path, new))
+            yield FieldChange(field=path, before=was, after=is_, harms=(harms or {}).get(path, ()))
 
 
-_Records = dict[tuple[str, str], dict[str, Any]]
-
-
-def _used(plan: Plan, flows: list[Flow]) -> _Records:
-    """The models, providers, classifiers, scorers and guards that flows may come to, as records by kind and name."""
-    found: _Records = {}
-    models, steps = [], [step for flow in flows for step in reached(plan, flow.step)]
-    for step in steps:
-        match step:
-            case Ask(model=model):
-                models.append(plan.models[model])
-            case Cascade():
-                for scorer in scorers_of(step, plan):
-                    found["scorer", scorer.name] = _record(scorer)
-                    models += asked_by(scorer, plan)
-    signals = [name for step in steps for name in _signals(step)]
-    for flow in flows:
-        signals += guarding(plan, flow)
-        for guard in flow.guards:
-            found["guard", guard] = {"rules": sorted(rule.text for rule in plan.guards[guard].rules)}
-    for name in signals:
-        found["classify", name] = _record(plan.classifiers[name])
-        models += asked_by(plan.classifiers[name], plan)
-    for each in models:
-        # A model's zone and region are those of its provider.
-        found["model", each.name] = {name: value for name, value in _record(each).items() if name not in ("zone", "region")}
-        found["provider", each.provider] = _record(plan.providers[each.provider])
-    return found
-
-
-def _signals(step: Step) -> list[str]:
-    match step:
-        case Route(arms=arms):
-            return [name for arm in arms for name in signals_of(arm.test)]
-        case Cascade(accept=accept):
-            return list(signals_of(accept))
+def _harms(kind: str, name: str, old: Plan, new: Plan) -> Mapping[str, Harms]:
+    """What may be wrong with how a declaration changed, by field."""
+    match kind:
+        case "budget":
+            return of_budget(old.budgets[name], new.budgets[name])
+        case "cache":
+            return of_cache(old, new, old.caches[name], new.caches[name])
+        case "guard":
+            return {"rules": of_guards(old, new, [name], [name])}
+        case "model":
+            limits = of_limits(old.model_limits.get(name, Limits()), new.model_limits.get(name, Limits()))
+        case "provider":
+            limits = of_limits(old.providers[name].limits, new.providers[name].limits)
         case _:
-            return []
-
-
-def _record(declared: msgspec.Struct) -> dict[str, Any]:
-    record: dict[str, Any] = {name: msgspec.to_builtins(getattr(declared, name)) for name in declared.__struct_fields__}
-    return record
+            return {}
+    return {f"limits.{field}": harms for field, harms in limits.items()}
 
 
 def _step_changes(old: Plan, new: Plan, flows: list[tuple[Flow, Flow]]) -> Iterator[DefinitionChange]:
-    """The tiers, cascades, fallbacks and splits of one name that behave otherwise, by what they say themselves."""
+    """The composed targets of one name that behave otherwise, by what they say themselves."""
     shapes = Shapes()
-    after = {step.name: step for _, flow in flows for step in reached(new, flow.step)}
-    before = {step.name: step for flow, _ in flows for step in reached(old, flow.step)}
+    before, after = steps_of(old, [each for each, _ in flows]), steps_of(new, [each for _, each in flows])
     for name, step in before.items():
         other = after.get(name)
         if not isinstance(step, _COMPOSED) or not isinstance(other, _COMPOSED):
             continue
-        if shapes.of(old, name, {}) == shapes.of(new, name, {}):
-            continue
-        if fields := tuple(field_changes(_said(step, old), _said(other, new))):
+        said, says = _rule(step), _rule(other)
+        if shapes.of(old, name, {}) != shapes.of(new, name, {}):
+            said, says = _said(step, old) | said, _said(other, new) | says
+        if fields := tuple(field_changes(said, says)):
             yield DefinitionChange(kind=type(other).__name__.lower(), name=name, fields=fields)
 
 
 def _said(step: _COMPOSED, plan: Plan) -> dict[str, Any]:
     """A step in the words of the file."""
     match step:
-        case Tier(models=models, pick=pick):
-            return {"models": list(dict.fromkeys(models)), "pick": pick}
+        case Tier(models=models, pick=pick, min_quality=least, scorecard=scorecard):
+            measured = {"min_quality": least if scorecard is not None else None, "scorecard": scorecard}
+            return {"models": list(dict.fromkeys(models)), "pick": pick, **measured}
         case Cascade(steps=steps, text=text):
             return {"steps": [step_text(plan, each) for each in steps], "accept": text}
         case Fallback(steps=steps, on=on, retry_times=times, backoff_s=backoff_s):
             retry = {"retry.times": times} | ({"retry.backoff_s": backoff_s} if times else {})
             return {"try": [step_text(plan, each) for each in steps], "on": sorted(on), **retry}
         case Split(slices=slices, sticky=sticky):
-            arms = [f"{text_of(Share(each.buckets / 10_000))} {step_text(plan, each.step)}" for each in slices]
-            return {"arms": arms, "sticky": sticky}
+            return {"arms": _arms(slices, plan), "sticky": sticky}
+        case Experiment(slices=slices, sticky=sticky, metric=metric, sample=sample):
+            return {"arms": _arms(slices, plan), "sticky": sticky, "metric": metric, "sample": text_of(Share(sample))}
+        case Strategy(word=word, steps=steps, options=options, scorers=scorers):
+            return {"using": word, "of": [step_text(plan, each) for each in steps], "scorers": list(scorers), "options": options}
+
+
+def _rule(step: _COMPOSED) -> dict[str, Any]:
+    """By what an experiment promotes an arm: it moves no request, and is told all the same."""
+    if not isinstance(step, Experiment):
+        return {}
+    bound = {"min_samples": step.min_samples, "confidence": text_of(Share(step.confidence))}
+    return {"promote": {**bound, "not_worse_than": step.not_worse_than}}
+
+
+def _arms(slices: tuple[Slice, ...], plan: Plan) -> list[str]:
+    return [f"{text_of(Share(each.buckets / 10_000))} {step_text(plan, each.step)}" for each in slices]
 
 
 def _text(path: str, value: Any) -> str:
@@ -145,5 +142,17 @@ def _text(path: str, value: Any) -> str:
     if isinstance(value, bool):
         return text_of(value)
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    text = " ".join(text.split()) or "none"
+    return " ".join(text.split()) or "none"
+
+
+def _shown(before: str, after: str) -> tuple[str, str]:
+    """Two texts, cut where they are long; what is shown begins shortly before they differ."""
+    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+    is_cut = max(len(before), len(after)) > LONGEST_TEXT and alike > LONGEST_TEXT // 2
+    start = alike - _SHOWN_BEFORE if is_cut else 0
+    return _cut(before, start), _cut(after, start)
+
+
+def _cut(text: str, start: int) -> str:
+    text = f"…{text[start:]}" if start else text
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

@@ -1,26 +1,23 @@
 """What changes for the requests of a flow between two versions of it: situation by situation."""
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Literal
 
 import msgspec
 
 from mmflow.bounds import Bound, Place
-from mmflow.bounds.names import arm_texts, target_text
 from mmflow.bounds.cases import least_tokens
+from mmflow.bounds.names import arm_texts, target_text
+from mmflow.bounds.refused import refused
 from mmflow.bounds.rows import bound_of
 from mmflow.bounds.walk import Choices
 from mmflow.bounds.ways import MAX_WAYS, TOKENS, Domains, Way, domains_between, in_words, most_tokens, ways
 from mmflow.bounds.worst import worst_case
 from mmflow.diff.definitions import FieldChange, field_changes
+from mmflow.diff.harms import Harm, Harms, of_promises
 from mmflow.diff.shapes import Shapes
 from mmflow.plan import Flow, Plan
 from mmflow.situations import Assignment, TooMany
-from mmflow.units import Duration, Money, Tokens
-
-Harm = Literal["privacy", "cost", "time", "target"]
-"""What may be wrong with a change. `privacy`: data can reach a zone or a region that it could not. `cost`, `time`: it may cost
-more, or take longer, at worst or by the estimate. `target`: another target, or the same with other steps."""
+from mmflow.units import Duration, Money, Rate, Tokens, text_of
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +47,7 @@ class FlowChange(msgspec.Struct, frozen=True, kw_only=True):
 
 def flow_change(old: Plan, new: Plan, flows: tuple[Flow, Flow]) -> FlowChange:
     """The changes between two versions of a flow; empty where it behaves the same."""
-    promises = field_changes(_promises(flows[0]), _promises(flows[1]))
+    promises = field_changes(_promises(flows[0]), _promises(flows[1]), harms=of_promises(old, new, flows))
     return FlowChange(flow=flows[1].name, promises=tuple(promises), changes=tuple(_changes(old, new, flows)))
 
 
@@ -59,10 +56,21 @@ def _promises(flow: Flow) -> dict[str, object]:
     most = {"max_input": flow.max_input_tokens, "max_output": flow.max_output_tokens}
     typed = {name: None if value is None else Tokens(value) for name, value in most.items()}
     cost = None if flow.max_cost_microusd is None else Money(flow.max_cost_microusd)
-    return {"deadline": Duration(flow.deadline_s), **typed, "max_cost": cost, "guards": sorted(flow.guards)}
+    sla = None if flow.sla is None else f"p95 {text_of(Duration(flow.sla.p95_s))} of {flow.sla.of}"
+    traffic = None if flow.traffic is None else text_of(Rate(flow.traffic.count, flow.traffic.period_s))
+    used = {"budget": flow.budget, "cache": flow.cache, "prompt": flow.prompt, "output": flow.output}
+    return {
+        "deadline": Duration(flow.deadline_s),
+        **typed,
+        "max_cost": cost,
+        "sla": sla,
+        "traffic": traffic,
+        "guards": sorted(flow.guards),
+        **used,
+    }
 
 
-def harms_of(before: Side, after: Side, is_other_target: bool) -> tuple[Harm, ...]:
+def harms_of(before: Side, after: Side, is_other_target: bool) -> Harms:
     """What may be wrong with going from one to the other."""
     found: list[Harm] = []
     if new_places(before.bound.places if before.bound else (), after.bound.places if after.bound else ()):
@@ -117,8 +125,8 @@ def _changes(old: Plan, new: Plan, flows: tuple[Flow, Flow]) -> Iterator[Change]
     found: dict[Hashable, tuple[Side, Side, bool, list[Assignment]]] = {}
     for (taken_before, taken_after), situations in groups.items():
         most = _longest(situations, domains)
-        before, shape_before = _side(old, flows[0], taken_before, most, shapes)
-        after, shape_after = _side(new, flows[1], taken_after, most, shapes)
+        before, shape_before = _side(old, flows[0], taken_before, situations, most, shapes)
+        after, shape_after = _side(new, flows[1], taken_after, situations, most, shapes)
         is_other = shape_before != shape_after
         if is_other or _measures(before.bound) != _measures(after.bound):
             key = (shape_before, shape_after, before, after)
@@ -169,11 +177,14 @@ def _longest(situations: Sequence[Assignment], domains: Domains) -> int | None:
     return None if None in lengths else max(each for each in lengths if each is not None)
 
 
-def _side(plan: Plan, flow: Flow, taken: _Taken, most: int | None, shapes: Shapes) -> tuple[Side, int | None]:
+def _side(
+    plan: Plan, flow: Flow, taken: _Taken, situations: Sequence[Assignment], most: int | None, shapes: Shapes
+) -> tuple[Side, int | None]:
     if taken is None:
         return Side(arms=(), target=None, bound=None), None
     choices: Choices = dict(taken)
-    load = worst_case(plan, flow, choices, least_tokens(most, flow.max_input_tokens))
+    longest = least_tokens(most, flow.max_input_tokens)
+    load = worst_case(plan, flow, choices, longest, refused=refused(plan, flow, situations))
     bound = bound_of(plan, flow, load, choices)
     side = Side(arms=arm_texts(plan, choices), target=target_text(plan, flow.step, choices), bound=bound)
     return side, shapes.of(plan, flow.step, choices)

@@ -13,12 +13,13 @@ import msgspec
 from mmflow.bounds import Bound
 from mmflow.bounds.cases import arm_cases, least_tokens
 from mmflow.bounds.names import arm_texts, step_text, target_text
+from mmflow.bounds.refused import refused
 from mmflow.bounds.rows import bound_of
 from mmflow.bounds.said import budget_lines, kind_of, step_lines
-from mmflow.bounds.walk import Choices, reached
+from mmflow.bounds.walk import Choices, reached, targets_of
 from mmflow.bounds.ways import TOKENS, Domains, domains_between, in_words, most_tokens, ways
 from mmflow.bounds.worst import degraded_to, guarding, worst_case
-from mmflow.explanation.narrowing import Draws, LeftOut, Narrowed, Order, narrowed
+from mmflow.explanation.narrowing import Draws, LeftOut, Narrowed, Order, common, narrowed
 from mmflow.plan import (
     All,
     Any_,
@@ -32,6 +33,7 @@ from mmflow.plan import (
     Route,
     ScoreIs,
     Split,
+    Step,
     Test,
     TextMatches,
     Tier,
@@ -88,6 +90,8 @@ class StepSaid(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     name: str
     lines: tuple[str, ...]
+    by_budget: bool
+    """Whether only the flow's budget leads here."""
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -171,7 +175,7 @@ def drawn_by(plan: Plan, flow: Flow) -> list[Split | Experiment]:
     return [step for step in _steps(plan, flow) if isinstance(step, Split | Experiment)]
 
 
-def _steps(plan: Plan, flow: Flow) -> list[object]:
+def _steps(plan: Plan, flow: Flow) -> list[Step]:
     found = {step.name: step for root in (flow.step, *degraded_to(plan, flow)) for step in reached(plan, root)}
     return list(found.values())
 
@@ -241,23 +245,27 @@ class _Way:
     open: _Open
 
     def said(self) -> WaySaid:
-        values, flow = self._common(), self.flow
-        plan = narrowed(self.plan, flow, values, self.known.draws, self.order, self.folder)
-        load = worst_case(plan.plan, flow, self.open.choices, self._longest())
+        values, flow = common(self._taken()), self.flow
+        plan = narrowed(self.plan, flow, self._taken(), self.known.draws, self.order, self.folder)
+        never = refused(plan.plan, flow, self._taken())
+        load = worst_case(plan.plan, flow, self.open.choices, self._longest(), refused=never)
         return WaySaid(
             situations=self._situations(),
             arms=arm_texts(self.plan, self.open.choices),
             target=target_text(self.plan, flow.step, self.open.choices),
             steps=tuple(self._steps(plan, values)),
-            rules=tuple(self._rules(values)),
-            budget=tuple(budget_lines(self.plan.budgets[flow.budget], self.plan)) if flow.budget is not None else (),
+            rules=tuple(self._rules()),
+            budget=self._budget(),
             bound=bound_of(plan.plan, flow, load, self.open.choices),
         )
 
-    def _common(self) -> dict[str, Value]:
-        """What holds in every situation of the way."""
-        first, *others = self.open.situations or (self.known.values,)
-        return {name: value for name, value in first.items() if all(name in each and each[name] == value for each in others)}
+    def _budget(self) -> tuple[str, ...]:
+        if self.flow.budget is None:
+            return ()
+        return tuple(line.strip() for line in budget_lines(self.plan.budgets[self.flow.budget], self.plan))
+
+    def _taken(self) -> tuple[Assignment, ...]:
+        return self.open.situations or (self.known.values,)
 
     def _situations(self) -> tuple[str, ...] | None:
         if self.open.situations is None:
@@ -274,9 +282,9 @@ class _Way:
 
     def _steps(self, found: Narrowed, values: Assignment) -> Iterator[StepSaid]:
         root = self.plan.steps[self.flow.step]
-        roots = (self.flow.step, *degraded_to(self.plan, self.flow))
-        steps = {step.name: step for name in roots for step in reversed(reached(found.plan, name, self.open.choices))}
-        for step in steps.values():
+        own = dict(_downwards(found.plan, self.flow.step, self.open.choices))
+        others = {name: step for target in degraded_to(self.plan, self.flow) for name, step in _downwards(found.plan, target, {})}
+        for step in {**own, **others}.values():
             if isinstance(step, Ask | With) or (step.name == root.name and isinstance(root, Route)):
                 continue
             if isinstance(step, Route):
@@ -288,16 +296,31 @@ class _Way:
                 kind=kind_of(step),
                 name=step.name,
                 lines=tuple(line.removeprefix("  ") for line in lines),
+                by_budget=step.name not in own,
                 left_out=found.left_out.get(step.name, ()),
             )
 
-    def _rules(self, values: Assignment) -> Iterator[RuleSaid]:
-        words = _Words(self.known, self.domains)
+    def _rules(self) -> Iterator[RuleSaid]:
+        taken = self._taken()
+        words = _Words(self.known, self.domains, taken)
         for guard in self.flow.guards:
             for rule in self.plan.guards[guard].rules:
-                outcome = decide(rule.test, values)
-                verdict: Literal["yes", "no", "open"] = "open" if isinstance(outcome, str) else "yes" if outcome else "no"
-                yield RuleSaid(guard=guard, rule=rule.text, verdict=verdict, because=_because(rule.test, values, words))
+                outcomes = {decide(rule.test, each) for each in taken}
+                verdict: Literal["yes", "no", "open"] = "yes" if outcomes == {True} else "no" if outcomes == {False} else "open"
+                because = read_of(rule.test) if verdict == "open" else _because(rule.test, taken[0], words)
+                yield RuleSaid(guard=guard, rule=rule.text, verdict=verdict, because=because)
+
+
+def _downwards(plan: Plan, root: str, choices: Choices) -> Iterator[tuple[str, Step]]:
+    """The steps from a step on, each once, in the order in which a reader comes to them."""
+    waiting = [root]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            yield name, plan.steps[name]
+            waiting += reversed(targets_of(plan.steps[name], choices))
 
 
 # ---- why -----------------------------------------------------------------------------------------------------------------------
@@ -340,24 +363,33 @@ def because_text(verdict: str, because: tuple[str, ...]) -> str:
 
 @attrs.frozen
 class _Words:
+    """How facts are told; what is not known is what it is in all of the situations that are taken."""
+
     known: Known
     domains: Domains
+    taken: tuple[Assignment, ...] = ()
 
     def of(self, name: str, value: Value) -> str:
         """What a variable is, as a fact."""
         if name in self.known.facts:
             return self.known.facts[name]
-        if value is None:
-            return f"{name} is not set"
-        told = in_words([{name: value}], self.domains) if name in self.domains and value in self.domains[name] else ()
-        return told[0] if told else f"{name} = {str(value).lower() if isinstance(value, bool) else value}"
+        if name in self.known.values:
+            return f"{name} is not set" if value is None else f"{name} = {value}"
+        others = [{name: each[name]} for each in self.taken if name in each]
+        told = in_words(others or [{name: value}], self.domains) if name in self.domains else ()
+        return " or ".join(told) if told else f"{name} = {value}"
+
+
+def read_of(test: Test) -> tuple[str, ...]:
+    """What a test reads, each once."""
+    return tuple(dict.fromkeys(map(variable_of, atoms([test]))))
 
 
 def _because(test: Test, values: Assignment, words: _Words) -> tuple[str, ...]:
     """The facts that decide a test, or the names of what is not known."""
     outcome = decide(test, values)
     if isinstance(outcome, str):
-        return tuple(dict.fromkeys(name for each in atoms([test]) if (name := variable_of(each)) not in values))
+        return tuple(name for name in read_of(test) if name not in values)
     return tuple(dict.fromkeys(_facts(test, values, words.of)))
 
 

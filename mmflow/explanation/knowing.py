@@ -48,13 +48,13 @@ async def known(
         values[name], facts[name] = value, f"{name} = {_shown(value)} (given)"
     opaque: list[str] = []
     tried: set[str] = set()
-    while request is not None and (name := next_open(plan, flow, values, tried)) is not None:
-        tried.add(name)
-        signal = await read_signal(plan, vocabulary, folder, name, request, given)
+    while request is not None and (open_ := next_open(plan, flow, values, tried)) is not None:
+        tried.add(open_)
+        signal = await read_signal(plan, vocabulary, folder, open_, request, given)
         if signal.unsure == NEEDS_A_MODEL:
-            opaque.append(name)
+            opaque.append(open_)
         else:
-            values[name], facts[name] = signal.label, signal.fact(name)
+            values[open_], facts[open_] = signal.label, signal.fact(open_)
     draws = dict(given.draws)
     facts |= {name: f"{name} = {arm} (given)" for name, arm in draws.items()}
     for step in drawn_by(plan, flow):

@@ -36,10 +36,10 @@ class Narrowed:
     notes: Mapping[str, tuple[str, ...]]
 
 
-def narrowed(plan: Plan, flow: Flow, values: Assignment, draws: Draws, order: Order, folder: Path) -> Narrowed:
-    """What a flow may come to under these values."""
+def narrowed(plan: Plan, flow: Flow, taken: Sequence[Assignment], draws: Draws, order: Order, folder: Path) -> Narrowed:
+    """What a flow may come to in every one of these situations."""
     roots = (flow.step, *degraded_to(plan, flow))
-    found = _Narrowing(plan, _rules(plan, flow, values), values, draws, order, Scorecards(plan, folder))
+    found = _Narrowing(plan, _rules(plan, flow, taken), common(taken), draws, order, Scorecards(plan, folder))
     for step in {step.name: step for root in roots for step in reached(plan, root)}.values():
         found.take(step)
     return Narrowed(msgspec.structs.replace(plan, steps=found.steps), found.left_out, found.notes)
@@ -52,10 +52,16 @@ def base_of(plan: Plan, name: str) -> str:
     return name
 
 
-def _rules(plan: Plan, flow: Flow, values: Assignment) -> list[tuple[str, Rule]]:
+def common(taken: Sequence[Assignment]) -> Assignment:
+    """What holds in all of them."""
+    first, *others = taken
+    return {name: value for name, value in first.items() if all(name in each and each[name] == value for each in others)}
+
+
+def _rules(plan: Plan, flow: Flow, taken: Sequence[Assignment]) -> list[tuple[str, Rule]]:
     """The rules that apply, with the names of their guards."""
     rules = [(guard, rule) for guard in flow.guards for rule in plan.guards[guard].rules]
-    return [(guard, rule) for guard, rule in rules if decide(rule.test, values) is True]
+    return [(guard, rule) for guard, rule in rules if all(decide(rule.test, each) is True for each in taken)]
 
 
 @attrs.define
@@ -99,7 +105,7 @@ class _Narrowing:
             notes.append(note)
         if not allowed:
             notes.append("no member is left: the request is refused")
-        elif len(allowed) > 1:
+        elif len(allowed) > 1 and step.pick != "listed":
             ordered = self.order(step, list(allowed.values()))
             notes.append("asked in any order" if ordered is None else f"asked in this order: {', '.join(ordered)}")
         self._leave_out(step.name, left_out)
@@ -123,7 +129,8 @@ class _Narrowing:
             LeftOut(target=name, why=f"its quality{whose} is {found.quality[name]:g}, below {least:g}") for name in found.left_out
         ]
         said = ", ".join(f"{name} ({found.quality[name]:g})" if name in found.quality else name for name in found.kept)
-        note = f"quality{whose}: {said}" + ("" if problem is None else f"; {problem}: what the models declare counts")
+        declared = "" if problem is None else f", as the models declare it ({problem})"
+        note = f"quality{whose}{declared}: {said}"
         return kept, missed, note + ("; none reaches the bar, and this is the best" if found.best else "")
 
     def _leave_out(self, name: str, left_out: list[LeftOut]) -> None:

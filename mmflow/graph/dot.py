@@ -13,10 +13,13 @@ _SHAPES: dict[Kind, str] = {
     "cascade": "shape=cds",
     "fallback": "shape=tab",
     "split": "shape=invhouse",
+    "experiment": "shape=invtrapezium",
+    "strategy": "shape=house",
     "model": "shape=box",
     "classify": "shape=component",
     "scorer": "shape=note",
     "guard": "shape=octagon",
+    "budget": "shape=cylinder",
 }
 _LINES: dict[Style, str] = {"goes": "", "reads": "style=dashed, arrowhead=odot", "asks": "style=dotted, penwidth=2"}
 _ZONES = {"own": "solid, bold", "external": "dashed"}

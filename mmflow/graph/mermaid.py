@@ -15,10 +15,13 @@ _SHAPES: dict[Kind, tuple[str, str]] = {
     "cascade": ("[/", "/]"),
     "fallback": ("(", ")"),
     "split": ("{", "}"),
+    "experiment": ("{", "}"),
+    "strategy": ("{{", "}}"),
     "model": ("[", "]"),
     "classify": (">", "]"),
     "scorer": ("((", "))"),
     "guard": ("[(", ")]"),
+    "budget": ("[(", ")]"),
 }
 _LINES: dict[Style, str] = {"goes": "-->", "reads": "-.->", "asks": "-.->"}
 # What Mermaid would read as more than a character: it takes every label for Markdown and makes HTML of it. An underscore

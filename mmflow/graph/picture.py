@@ -7,12 +7,54 @@ from typing import Any, Literal
 
 import attrs
 
-from mmflow.graph.said import Target, limits, promises, said_of, scorers_of, targets, tests, texts, using
+from mmflow.graph.said import (
+    Target,
+    degrades,
+    limits,
+    promises,
+    said_of,
+    scored_by,
+    scorers_of,
+    spending,
+    targets,
+    tests,
+    texts,
+    using,
+)
 from mmflow.graph.text import clean
-from mmflow.plan import Ask, Cascade, Fallback, Flow, Plan, Route, Split, Step, Tier, With, signals_of
+from mmflow.plan import (
+    Ask,
+    Cascade,
+    Experiment,
+    Fallback,
+    Flow,
+    Plan,
+    Route,
+    Slot,
+    Split,
+    Step,
+    Strategy,
+    Tier,
+    With,
+    signals_of,
+)
 from mmflow.plugin import Model, Zone
 
-Kind = Literal["flow", "route", "tier", "cascade", "fallback", "split", "model", "classify", "scorer", "guard"]
+Kind = Literal[
+    "flow",
+    "route",
+    "tier",
+    "cascade",
+    "fallback",
+    "split",
+    "experiment",
+    "strategy",
+    "model",
+    "classify",
+    "scorer",
+    "guard",
+    "budget",
+]
 Style = Literal["goes", "reads", "asks"]
 """A request goes to a target; a target reads what a classifier, scorer or guard says; one of these asks a model."""
 
@@ -89,23 +131,45 @@ class _Drawing:
         self._plan = plan
         self.nodes: dict[_Key, Node] = {}
         self.edges: list[Edge] = []
+        self._read: set[Edge] = set()
         self._ids: set[str] = set()
         self._waiting: list[Step] = []
 
     def flows(self, flows: list[Flow]) -> None:
         for flow in flows:
-            self._add("flow", flow.name, promises(flow))
+            self._add("flow", flow.name, promises(flow, self._plan))
         for flow in flows:
             node = self.nodes["flow", flow.name]
             for guard in flow.guards:
                 self._line(node, self._guard(guard), style="reads")
+            for classifier in self._read_beside(flow):
+                self._line(node, self._classifier(classifier), style="reads")
             if self._is_own_route(flow):
                 self._draw(node, self._plan.steps[flow.step])
             else:
                 self._lead(node, ((), flow.step))
+            if flow.budget is not None:
+                self._line(node, self._budget(flow.budget), style="reads")
             while self._waiting:
                 step = self._waiting.pop()
                 self._draw(self.nodes[_kind_of(step), step.name], step)
+
+    def _read_beside(self, flow: Flow) -> dict[str, None]:
+        """The classifiers that a flow's cache and prompt read."""
+        found = [] if flow.cache is None else [name for test in self._plan.caches[flow.cache].off for name in signals_of(test)]
+        arms = () if flow.prompt is None else self._plan.prompts[flow.prompt].arms
+        found += [
+            each.path for arm in arms for each in arm.parts if isinstance(each, Slot) and each.path in self._plan.classifiers
+        ]
+        return dict.fromkeys(found)
+
+    def _budget(self, name: str) -> Node:
+        budget = self._plan.budgets[name]
+        is_known = ("budget", name) in self.nodes
+        node = self._add("budget", name, spending(budget))
+        for target in () if is_known else degrades(budget):
+            self._lead(node, target)
+        return node
 
     def _is_own_route(self, flow: Flow) -> bool:
         return flow.step == flow.name and isinstance(self._plan.steps[flow.step], Route)
@@ -117,7 +181,9 @@ class _Drawing:
         self._waiting[fresh:] = reversed(self._waiting[fresh:])
         for classifier in dict.fromkeys(name for test in tests(step) for name in signals_of(test)):
             self._line(node, self._classifier(classifier), style="reads")
-        for scorer in dict.fromkeys(name for test in tests(step) for name in scorers_of(test)):
+        if isinstance(step, Tier) and step.scorecard is not None and (by := self._plan.scorecards[step.scorecard].by):
+            self._line(node, self._classifier(by), style="reads")
+        for scorer in dict.fromkeys((*(name for test in tests(step) for name in scorers_of(test)), *scored_by(step))):
             self._line(node, self._scorer(scorer), style="reads")
 
     def _lead(self, node: Node, target: Target) -> None:
@@ -170,7 +236,11 @@ class _Drawing:
         return node
 
     def _line(self, source: Node, target: Node, lines: Iterable[str] = (), style: Style = "goes") -> None:
-        self.edges.append(Edge(source.id, target.id, tuple(map(clean, lines)), style))
+        edge = Edge(source.id, target.id, tuple(map(clean, lines)), style)
+        # A flow's arms, its cache and its prompt may read the same classifier, which is told once.
+        if style != "reads" or edge not in self._read:
+            self._read.add(edge)
+            self.edges.append(edge)
 
     def _add(self, kind: Kind, name: str, lines: Iterable[str]) -> Node:
         if (kind, name) not in self.nodes:
@@ -200,5 +270,15 @@ class _Drawing:
 
 
 def _kind_of(step: Step) -> Kind:
-    kinds: dict[type, Kind] = {Route: "route", Tier: "tier", Cascade: "cascade", Fallback: "fallback", Split: "split"}
-    return kinds[type(step)]
+    return _KINDS[type(step)]
+
+
+_KINDS: dict[type, Kind] = {
+    Route: "route",
+    Tier: "tier",
+    Cascade: "cascade",
+    Fallback: "fallback",
+    Split: "split",
+    Experiment: "experiment",
+    Strategy: "strategy",
+}

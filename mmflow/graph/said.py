@@ -2,8 +2,31 @@
 
 from collections.abc import Iterator
 
-from mmflow.plan import All, Any_, Ask, Cascade, Fallback, Flow, Not, Route, ScoreIs, Split, Step, Test, Tier, With
-from mmflow.units import Duration, Money, Share, Tokens, text_of
+from mmflow.plan import (
+    All,
+    Any_,
+    Ask,
+    Budget,
+    Cache,
+    Cascade,
+    Experiment,
+    Fallback,
+    Flow,
+    Not,
+    Output,
+    Plan,
+    Route,
+    ScoreIs,
+    Split,
+    Step,
+    Strategy,
+    Test,
+    Tier,
+    With,
+)
+from mmflow.situations import test_text
+from mmflow.units import Budget as Limit
+from mmflow.units import Duration, Money, Rate, Share, Tokens, text_of
 
 Target = tuple[tuple[str, ...], str]
 """The text of a line, and the step that it leads to."""
@@ -19,9 +42,9 @@ def targets(step: Step) -> Iterator[Target]:
         case Tier(models=members, pick=pick):
             for number, member in enumerate(members, 1):
                 yield (str(number),) if pick == "listed" else (), member
-        case Cascade(steps=steps) | Fallback(steps=steps):
+        case Cascade(steps=steps) | Fallback(steps=steps) | Strategy(steps=steps):
             yield from (((str(number),), each) for number, each in enumerate(steps, 1))
-        case Split(slices=slices):
+        case Split(slices=slices) | Experiment(slices=slices):
             yield from (((text_of(Share(each.buckets / 10_000)),), each.step) for each in slices)
         case With(step=inner):
             yield limits(step), inner
@@ -41,8 +64,10 @@ def tests(step: Step) -> Iterator[Test]:
 def said_of(step: Step) -> Iterator[str]:
     """What holds of a step whatever it leads to."""
     match step:
-        case Tier(pick=pick):
+        case Tier(pick=pick, min_quality=least, scorecard=scorecard):
             yield f"pick {pick}"
+            if least is not None and scorecard is not None:
+                yield f"min_quality {least:g} by {scorecard}"
         case Cascade(text=text):
             yield f"accept {text}"
         case Fallback(on=on, retry_times=times):
@@ -51,10 +76,35 @@ def said_of(step: Step) -> Iterator[str]:
                 yield f"each tried {times + 1} times"
         case Split(sticky=sticky):
             yield f"sticky by {sticky}"
+        case Experiment(sticky=sticky, sample=sample):
+            yield f"sticky by {sticky}"
+            if sample != 1:
+                yield f"{text_of(Share(sample))} of the answers judged"
+            bound = f"{text_of(Share(step.confidence))}, not worse than {step.not_worse_than:g}"
+            yield f"promote from {step.min_samples} samples at {bound}"
+        case Strategy(word=word, calls=calls):
+            yield f"using {word}"
+            if calls is None:
+                yield "any number of calls"
+            else:
+                yield f"up to {calls.most} call{'s' * (calls.most != 1)}" + (
+                    ", at once" if calls.parallel and calls.most > 1 else ""
+                )
 
 
-def promises(flow: Flow) -> Iterator[str]:
-    """The bounds of a flow."""
+def scored_by(step: Step) -> tuple[str, ...]:
+    """The scorers that a step asks beside those of its conditions."""
+    match step:
+        case Experiment(metric=metric):
+            return (metric,)
+        case Strategy(scorers=scorers):
+            return scorers
+        case _:
+            return ()
+
+
+def promises(flow: Flow, plan: Plan) -> Iterator[str]:
+    """The bounds of a flow, and what its answers are kept and made by."""
     yield f"deadline {text_of(Duration(flow.deadline_s))}"
     if flow.max_input_tokens is not None:
         yield f"max_input {text_of(Tokens(flow.max_input_tokens))}"
@@ -62,6 +112,43 @@ def promises(flow: Flow) -> Iterator[str]:
         yield f"max_output {text_of(Tokens(flow.max_output_tokens))}"
     if flow.max_cost_microusd is not None:
         yield f"max_cost {text_of(Money(flow.max_cost_microusd))}"
+    if flow.sla is not None:
+        yield f"p95 {text_of(Duration(flow.sla.p95_s))} of {flow.sla.of}"
+    if flow.traffic is not None:
+        yield f"expects {text_of(Rate(flow.traffic.count, flow.traffic.period_s))}"
+    if flow.cache is not None:
+        yield from _kept(plan.caches[flow.cache])
+    if flow.prompt is not None:
+        yield f"prompt {flow.prompt}"
+    if flow.output is not None:
+        yield _contract(plan.outputs[flow.output])
+
+
+def _kept(cache: Cache) -> Iterator[str]:
+    where = "" if cache.zone is None else f", zone {cache.zone}"
+    yield f"cache {cache.name}: {text_of(Duration(cache.ttl_s))}, scope {cache.scope}{where}"
+    yield from (f"not kept while {test_text(each)}" for each in cache.off)
+
+
+def _contract(output: Output) -> str:
+    schema = "" if output.schema_file is None else f", {output.schema_file}"
+    return f"output {output.name}: {output.format}{schema}" + (f", retry({output.retry_times})" if output.retry_times else "")
+
+
+def spending(budget: Budget) -> Iterator[str]:
+    """The limit of a budget, and what it does short of asking another target, which a line shows."""
+    per = "" if budget.per is None else f" for each {budget.per}"
+    yield f"limit {text_of(Limit(budget.limit_microusd, budget.period_s))}{per}"
+    for each in budget.thresholds:
+        target = "" if each.target is None or each.action == "degrade" else f" {each.target}"
+        yield f"from {text_of(Share(each.share))}: {each.action}{target}"
+
+
+def degrades(budget: Budget) -> Iterator[Target]:
+    """What a budget puts in the place of a flow's own target, and from when on."""
+    for each in budget.thresholds:
+        if each.action == "degrade" and each.target is not None:
+            yield (f"from {text_of(Share(each.share))}",), each.target
 
 
 def limits(step: With) -> tuple[str, ...]:

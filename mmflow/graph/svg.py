@@ -16,8 +16,15 @@ _NODE_COLUMNS, _TEXT_COLUMNS = 30, 34
 _PAD_X, _PAD_Y = 14.0, 10.0
 _LINE = 16.0
 _HEAD = 40.0
-_ROUND: dict[Kind, float] = {"flow": 14, "model": 3, "classify": 9, "scorer": 9, "guard": 9}
-_FAMILY: dict[Kind, str] = {"flow": "flow", "model": "model", "classify": "opinion", "scorer": "opinion", "guard": "opinion"}
+_ROUND: dict[Kind, float] = {"flow": 14, "model": 3, "classify": 9, "scorer": 9, "guard": 9, "budget": 9}
+_FAMILY: dict[Kind, str] = {
+    "flow": "flow",
+    "model": "model",
+    "classify": "opinion",
+    "scorer": "opinion",
+    "guard": "opinion",
+    "budget": "opinion",
+}
 
 
 def svg(picture: Picture) -> str:

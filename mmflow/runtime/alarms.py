@@ -78,13 +78,21 @@ class Alarms:
         # A loop may be early by the resolution of its clock: what it was armed for is due all the same.
         due_at = max(self._armed_at, self.loop.time())
         self._timer, self._armed_at = None, inf
-        heap = self._heap
+        heap, last, again = self._heap, self._number, []
         while heap and heap[0][0] <= due_at:
-            _, number, alarm = heappop(heap)
-            if alarm.number == number:
-                alarm.number = 0
-                self._count -= 1
-                alarm.ring()
+            due = heappop(heap)
+            _, number, alarm = due
+            if alarm.number != number:
+                continue
+            if number > last:
+                # Set by one that rang just now and finds the clock a little early: its turn is the next, or this would not end.
+                again.append(due)
+                continue
+            alarm.number = 0
+            self._count -= 1
+            alarm.ring()
+        for due in again:
+            heappush(heap, due)
         if heap and heap[0][0] < self._armed_at:
             self._arm(heap[0][0])
 

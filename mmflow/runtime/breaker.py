@@ -18,7 +18,7 @@ COOLING_S = 5.0
 
 LONGEST_COOLING_S = 60.0
 
-BLAMED: frozenset[ErrorClass] = frozenset({"429", "5xx", "timeout", "connect", "overloaded"})
+BLAMED: frozenset[ErrorClass] = frozenset({"429", "5xx", "timeout", "connect", "overloaded", "protocol"})
 """Failures that say something of the model's health; the others are of the request, or of the key."""
 
 
@@ -42,6 +42,11 @@ class Breakers:
     def __bool__(self) -> bool:
         """Whether any model failed of late."""
         return bool(self._breakers)
+
+    @property
+    def is_any_open(self) -> bool:
+        """Whether any model is cooling down."""
+        return any(each.opened for each in self._breakers.values())
 
     def cooling(self, model: str, now: float) -> CallError | None:
         """How a model failed last that is to be asked only where no other answers; None where it may be asked."""

@@ -12,11 +12,12 @@ import attrs
 
 from mmflow.plan import Budget, Flow, Plan, Threshold
 from mmflow.plugin import CallError, Model, Request
+from mmflow.runtime.alarms import Alarms, Timeout
 from mmflow.runtime.conditions import field_of
 from mmflow.runtime.cost import dollars, worst_of
-from mmflow.runtime.events import Alerted, BudgetDegraded
+from mmflow.runtime.events import Alerted, BudgetDegraded, StateChanged
 from mmflow.runtime.record import Record
-from mmflow.runtime.state import Balance, Promise, StateError, Store, Window, window_at
+from mmflow.runtime.state import Balance, MemoryStore, Promise, StateError, Store, Window, window_at
 from mmflow.units import Budget as Amount
 from mmflow.units import text_of
 
@@ -32,6 +33,9 @@ MOST_TOLD = 10_000
 """So many alerts are remembered here, to spare the store a question; the store remembers them all."""
 
 
+NOTHING = Balance(0, 0)
+
+
 class BudgetSpent(CallError):
     """A budget refuses. Nothing was sent, and no other target may make up for it."""
 
@@ -40,16 +44,20 @@ class BudgetSpent(CallError):
 
 
 class Budgets:
-    """The budgets of a plan, over a store. `namespace` tells workflows apart that share the store."""
+    """The budgets of a plan, over a store. `namespace` tells workflows apart that share the store.
+
+    What is simulated for want of a key costs nothing: it counts here as if it did, and the store never hears of it.
+    """
 
     def __init__(self, plan: Plan, store: Store, namespace: str, wall: Callable[[], float] = time.time) -> None:
         self.store = store
         self._plan = plan
         self._namespace = namespace
         self._wall = wall
-        self._told: set[tuple[Window, str]] = set()
+        self._made_up = MemoryStore()
+        self._told: set[tuple[Window, str, bool]] = set()
 
-    def account(self, flow: Flow, request: Request, record: Record) -> "Account | None":
+    def account(self, flow: Flow, request: Request, record: Record, alarms: Alarms) -> "Account | None":
         """The account that pays for a request; None where its flow has no budget."""
         if flow.budget is None:
             return None
@@ -59,16 +67,18 @@ class Budgets:
         if value is not None:
             key += f"[{budget.per}={_short(str(value))}]"
         window = window_at(key, budget.period_s, self._wall())
-        return Account(budget, self.store, window, self._wall, record, self._is_first)
+        ends_at = record.began_at + flow.deadline_s
+        return Account(budget, self.store, self._made_up, window, self._wall, record, alarms, ends_at, self._is_first)
 
-    async def _is_first(self, window: Window, name: str) -> bool:
+    async def _is_first(self, store: Store, window: Window, name: str) -> bool:
         """Whether nobody was told of this in this window before, here or elsewhere."""
-        if (window, name) in self._told:
+        known = window, name, store is self.store
+        if known in self._told:
             return False
         if len(self._told) >= MOST_TOLD:
             self._told.clear()
-        is_first = await self.store.mark(window, name)
-        self._told.add((window, name))
+        is_first = await store.mark(window, name)
+        self._told.add(known)
         return is_first
 
 
@@ -82,12 +92,18 @@ class Account:
 
     budget: Budget
     _store: Store
+    _made_up: Store
+    """Keeps what is simulated for want of a key."""
     window: Window
     _wall: Callable[[], float]
     _record: Record
-    _is_first: Callable[[Window, str], Awaitable[bool]]
+    _alarms: Alarms
+    _ends_at: float
+    """The request's deadline: no store is waited for any longer."""
+    _is_first: Callable[[Store, Window, str], Awaitable[bool]]
     """Whether an alert is the first of its kind."""
-    _balance: Balance = attrs.field(factory=lambda: Balance(0, 0))
+    _balance: Balance = NOTHING
+    _made_up_balance: Balance = NOTHING
     _reached: float = 0.0
     """The share that counts as reached for this request: its limit, once a call did not fit below."""
     _at: Threshold | None = None
@@ -95,7 +111,9 @@ class Account:
 
     async def enter(self, *, alerts: bool = True) -> str | None:
         """The step that a threshold puts in the place of the flow's own. `BudgetSpent` where the budget refuses the request."""
-        self._balance = await self._asked(self._store.balance(self.window, self._wall()))
+        now = await self._asked(self._store.clock(self._wall()))
+        self.window = window_at(self.window.key, self.budget.period_s, now)
+        await self._look()
         if alerts:
             await self._alert()
         share = self._share()
@@ -116,19 +134,21 @@ class Account:
             return None
         return self._take(arm)
 
-    async def reserve(self, model: Model, input_tokens: int, max_output_tokens: int | None, left_s: float) -> Promise:
-        """Set aside the worst that a call may cost, for `left_s` seconds and a grace.
+    async def reserve(
+        self, model: Model, input_tokens: int, max_output_tokens: int | None, left_s: float, *, simulated: bool = False
+    ) -> Promise:
+        """Set aside the worst that a call may cost, for `left_s` seconds and a grace; in this process alone if it is `simulated`.
 
         `BudgetSpent` where it does not fit, and a `CallError` of the same class where there is no worst.
         """
         worst_microusd = worst_of(model, input_tokens, max_output_tokens, f"budget `{self.budget.name}`")
         now = self._wall()
-        promise = Promise(os.urandom(8).hex(), self.window, worst_microusd, now + left_s + LEASE_S)
+        promise = Promise(os.urandom(8).hex(), self.window, worst_microusd, now + left_s + LEASE_S, simulated)
         share = self._limit()
         # What is free passes no limit, not even one that was passed.
         limit = None if share is None or not worst_microusd else floor(share * self.budget.limit_microusd + 1e-6)
-        self._balance = await self._asked(self._store.reserve(promise, limit, now))
-        if share is not None and not self._balance.granted:
+        granted = await self._granted(promise, limit, now)
+        if share is not None and not granted:
             self._reached = share
             await self._alert()
             raise self._refusal(f"`{model.name}` may cost up to {dollars(worst_microusd)}, and ")
@@ -136,24 +156,53 @@ class Account:
 
     def settle(self, promise: Promise, cost_microusd: int) -> None:
         """A call is over: `cost_microusd` of its promise is spent, the rest is free again."""
-        self._store.settle(promise, cost_microusd)
+        (self._made_up if promise.simulated else self._store).settle(promise, cost_microusd)
 
     async def leave(self) -> None:
         """Tell of the thresholds that this request passed."""
         if not any(each.action == "alert" for each in self.budget.thresholds):
             return
         try:
-            self._balance = await self._store.balance(self.window, self._wall())
+            await self._look()
             await self._alert()
         except (StateError, BudgetSpent):
             # The answer stands. Whoever comes next tells of it.
             return
 
-    # ---- thresholds -----------------------------------------------------------------------------------------------------
+    # ---- the stores -----------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        self._made_up_balance = await self._made_up.balance(self.window, self._wall())
+        self._balance = await self._asked(self._store.balance(self.window, self._wall()))
+
+    async def _granted(self, promise: Promise, limit_microusd: int | None, now: float) -> bool:
+        """Whether a promise fits beside what is in the other store."""
+        other = self._balance if promise.simulated else await self._made_up.balance(self.window, now)
+        left = None if limit_microusd is None else limit_microusd - other.spent_microusd - other.promised_microusd
+        if promise.simulated:
+            self._made_up_balance = found = await self._made_up.reserve(promise, left, now)
+        else:
+            # The store takes no limit below nothing.
+            left = None if left is None else max(0, left)
+            self._balance = found = await self._asked(self._store.reserve(promise, left, now))
+            self._made_up_balance = other
+        return found.granted
+
+    @property
+    def _spent_microusd(self) -> int:
+        return self._balance.spent_microusd + self._made_up_balance.spent_microusd
+
+    @property
+    def _promised_microusd(self) -> int:
+        return self._balance.promised_microusd + self._made_up_balance.promised_microusd
 
     def _share(self, *, with_promises: bool = False) -> float:
-        taken = self._balance.spent_microusd + (self._balance.promised_microusd if with_promises else 0)
-        return taken / self.budget.limit_microusd if self.budget.limit_microusd else 1.0
+        return self._share_of(self._spent_microusd + (self._promised_microusd if with_promises else 0))
+
+    def _share_of(self, microusd: int) -> float:
+        return microusd / self.budget.limit_microusd if self.budget.limit_microusd else 1.0
+
+    # ---- thresholds -----------------------------------------------------------------------------------------------------
 
     def _arm(self, share: float) -> Threshold | None:
         """What holds at a share: `reject` goes before `degrade`, and of several the last that is reached."""
@@ -171,7 +220,8 @@ class Account:
                 budget=self.budget.name,
                 share=arm.share,
                 target=arm.target,
-                spent_microusd=self._balance.spent_microusd,
+                spent_microusd=self._spent_microusd,
+                simulated_microusd=self._made_up_balance.spent_microusd,
                 limit_microusd=self.budget.limit_microusd,
             )
         )
@@ -191,13 +241,17 @@ class Account:
         for each in self.budget.thresholds:
             if each.action != "alert" or (each.share > share and each.share != self._reached):
                 continue
-            if await self._asked(self._is_first(self.window, f"alert {each.target} {each.share:g}")):
+            # Money that nobody spent must not keep the alert of what is spent from being told.
+            is_real = not self._made_up_balance.spent_microusd or self._share_of(self._balance.spent_microusd) >= each.share
+            store = self._store if is_real else self._made_up
+            if await self._asked(self._is_first(store, self.window, f"alert {each.target} {each.share:g}")):
                 alerted = Alerted(
                     at_s=self._record.now(),
                     budget=self.budget.name,
                     channel=each.target or "",
                     share=each.share,
-                    spent_microusd=self._balance.spent_microusd,
+                    spent_microusd=self._spent_microusd,
+                    simulated_microusd=self._made_up_balance.spent_microusd,
                     limit_microusd=self.budget.limit_microusd,
                     key=self.window.key.partition("#")[2],
                     renews_at_unix_s=self.window.ends_at,
@@ -208,16 +262,25 @@ class Account:
 
     async def _asked(self, answer: Awaitable[_T]) -> _T:
         try:
-            return await answer
+            with Timeout(self._alarms, self._ends_at):
+                return await answer
         except StateError as error:
             raise BudgetSpent(f"budget `{self.budget.name}` cannot be asked: {error.message}", error.help) from error
+        except TimeoutError:
+            message = f"budget `{self.budget.name}` could not be asked within the deadline"
+            raise BudgetSpent(message, "raise `deadline`, or bring the store of budgets nearer") from None
+        finally:
+            while (news := self._store.news()) is not None:
+                self._record.write(StateChanged(at_s=self._record.now(), message=news))
 
     def _refusal(self, why: str = "") -> BudgetSpent:
-        budget, balance = self.budget, self._balance
+        budget = self.budget
         limit = text_of(Amount(budget.limit_microusd, budget.period_s))
-        spent = f"{dollars(balance.spent_microusd)} of {limit} is spent"
-        if balance.promised_microusd:
-            spent += f", {dollars(balance.promised_microusd)} promised to calls under way"
+        spent = f"{dollars(self._spent_microusd)} of {limit} is spent"
+        if self._made_up_balance.spent_microusd:
+            spent += f", {dollars(self._made_up_balance.spent_microusd)} of it by simulated answers"
+        if self._promised_microusd:
+            spent += f", {dollars(self._promised_microusd)} promised to calls under way"
         renews = f"{datetime.fromtimestamp(self.window.ends_at, UTC):%Y-%m-%d %H:%M} UTC"
         message = f"budget `{budget.name}`: {why}{spent}; it renews at {renews}"
         return BudgetSpent(message, f"wait until it renews, raise `limit` of `{budget.name}`, or let a threshold `degrade`")

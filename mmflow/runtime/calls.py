@@ -7,7 +7,6 @@ from random import Random
 from typing import Any
 
 import attrs
-from msgspec.structs import replace
 
 from mmflow.plan import Flow, Plan
 from mmflow.plugin import Call, CallError, Emit, Message, Model, Provider, Purpose, Reply, Request, Timeouts, Usage
@@ -15,12 +14,14 @@ from mmflow.runtime.alarms import Alarms, Timeout, is_cancelled
 from mmflow.runtime.breaker import Breakers
 from mmflow.runtime.budget import Budgets
 from mmflow.runtime.caches import Caches
+from mmflow.runtime.candidates import Members
 from mmflow.runtime.cost import Purse, cost_microusd, input_tokens, input_tokens_at_most, output_tokens, usable
 from mmflow.runtime.deadline import Bounds, least
 from mmflow.runtime.events import CallEnded, CallOutcome, CallStarted
 from mmflow.runtime.health import Latencies
 from mmflow.runtime.limits import Limits, Permit
 from mmflow.runtime.outputs import Outputs
+from mmflow.runtime.pauses import Pauses
 from mmflow.runtime.plugins import Plugins
 from mmflow.runtime.record import Record
 from mmflow.runtime.retries import Retries
@@ -50,6 +51,9 @@ class Shared:
     breakers: Breakers
     latencies: Latencies = attrs.field(factory=Latencies)
     retries: Retries = attrs.field(factory=Retries)
+    pauses: Pauses = attrs.field(factory=Pauses)
+    members: dict[str, Members] = attrs.field(factory=dict)
+    """Of the tiers that were asked whole, by name."""
 
 
 @attrs.define(eq=False)
@@ -90,8 +94,8 @@ class Calls:
         self._request = request
         self._record = record
         self._purse = None if flow.max_cost_microusd is None else Purse(flow.max_cost_microusd)
-        self.account = None if shared.budgets is None else shared.budgets.account(flow, request, record)
-        self.is_metered = not (self._purse is None and self.account is None and shared.limits is None)
+        self.account = None if shared.budgets is None else shared.budgets.account(flow, request, record, alarms)
+        self._has_money = self._purse is not None or self.account is not None
         self._count = 0
         self._attempts: dict[str, int] = {}
 
@@ -133,7 +137,9 @@ class Calls:
         pieces = None if emit is None else Pieces(emit, self._record.now)
         try:
             provider = self._shared.plugins.provider(model.provider)
-            held = await self._admitted(call, path, bounds) if self.is_metered else NOTHING
+            limits = self._shared.limits
+            is_metered = self._has_money or (limits is not None and model.name in limits)
+            held = await self._admitted(call, path, bounds) if is_metered else NOTHING
         except CallError as error:
             self._end(self._begin(model, path, purpose), call, "failed", NOTHING, pieces, error=error)
             raise
@@ -144,6 +150,7 @@ class Calls:
             reply = await self._complete(provider, call, bounds, pieces)
         except CallError as error:
             breakers.ended(model.name, error, self._record.clock(), was_probe=is_probe)
+            self._shared.pauses.failed(model, error, self._record.clock())
             begun = pieces is not None and pieces.first_at_s is not None
             self._end(started, call, "uncertain" if begun or is_charged(error) else "failed", held, pieces, error=error)
             if begun:
@@ -182,7 +189,7 @@ class Calls:
         model, held = call.model, Held()
         try:
             at_most = 0
-            if self._purse is not None or self.account is not None:
+            if self._has_money:
                 at_most = input_tokens_at_most(call.messages, call.request)
                 if call.purpose == "answer" and self._flow.max_input_tokens is not None:
                     # More is rejected at the door, and the worst case that `check` shows rests on it.
@@ -194,7 +201,13 @@ class Calls:
                 held.permit = await limits.enter(call, read, path, bounds, self.alarms, self._record)
             if self.account is not None:
                 left_s = bounds.left_s(self._record.clock())
-                held.promise = await self.account.reserve(model, at_most, call.max_output_tokens, left_s)
+                held.promise = await self.account.reserve(
+                    model,
+                    at_most,
+                    call.max_output_tokens,
+                    left_s,
+                    simulated=self._shared.plugins.stands_in(model.provider),
+                )
         except BaseException:
             # Refused, or cancelled: nothing was sent.
             self._give_back(held, "failed", Usage(), 0, was_sent=False)
@@ -303,11 +316,13 @@ class Calls:
             estimated=estimated,
             cost_microusd=cost,
             model_id=call.model.id,
+            served_model=reply.served_model if reply else None,
+            request_id=reply.request_id if reply else None,
+            simulated=reply is not None and reply.simulated,
+            error_class=error.error_class if error else None,
+            message=error.message if error else None,
+            help=error.help if error else None,
         )
-        if reply is not None:
-            ended = replace(ended, served_model=reply.served_model, request_id=reply.request_id, simulated=reply.simulated)
-        elif error is not None:
-            ended = replace(ended, error_class=error.error_class, message=error.message, help=error.help)
         self._record.write(ended)
 
 

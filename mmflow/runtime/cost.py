@@ -66,9 +66,9 @@ def usable(reply: Reply) -> Usage | None:
         return None
     read = (usage.input_tokens, usage.cached_input_tokens, usage.cache_write_tokens)
     wrote = (usage.output_tokens, usage.reasoning_tokens)
-    counts = read + wrote
-    if {*map(type, counts)} != {int} or min(counts) < 0 or max(counts) > MOST_TOKENS:
-        return None
+    for count in read + wrote:
+        if type(count) is not int or not 0 <= count <= MOST_TOKENS:
+            return None
     said_something = bool(reply.text or reply.tool_calls)
     return usage if any(read) and (any(wrote) or not said_something) else None
 
@@ -99,7 +99,9 @@ def worst_of(model: Model, input_tokens: int, max_output_tokens: int | None, bou
     if model.prices is None:
         raise refused(f"the price of `{model.name}` is unknown, and {bound} holds", f"declare the price of `{model.name}`")
     if max_output_tokens is None and model.context_tokens is not None:
-        max_output_tokens = max(0, model.context_tokens - input_tokens)
+        # A prompt may be shorter than its bound, and what it leaves of the window is the answer's.
+        left = max(0, model.context_tokens - input_tokens)
+        return max(worst_microusd(model.prices, input_tokens, left), worst_microusd(model.prices, 0, model.context_tokens))
     if max_output_tokens is None and (model.prices.output or model.prices.reasoning):
         raise refused(f"an answer of `{model.name}` may be of any length, and {bound} holds", "set `max_output` in the flow")
     return worst_microusd(model.prices, input_tokens, max_output_tokens or 0)

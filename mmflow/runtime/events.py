@@ -228,11 +228,15 @@ class RetryRefused(_Event, frozen=True, kw_only=True, tag="retry_refused"):
 
 
 class CoolingDown(_Event, frozen=True, kw_only=True, tag="cooling_down"):
-    """A target that mostly failed of late, with `reason` at last, is put behind those that may answer."""
+    """A target that mostly failed of late, with `reason` at last, is put behind those that may answer.
+
+    `wait_s`: its provider asked to be left alone for so much longer; None where it did not.
+    """
 
     path: str
     target: str
     reason: ErrorClass
+    wait_s: float | None = None
 
 
 class Alerted(_Event, frozen=True, kw_only=True, tag="alerted"):
@@ -245,6 +249,8 @@ class Alerted(_Event, frozen=True, kw_only=True, tag="alerted"):
     spent_microusd: int
     limit_microusd: int
     renews_at_unix_s: int
+    simulated_microusd: int = 0
+    """How much of what is spent was simulated for want of a key, in this process: nobody pays for it."""
 
 
 class BudgetDegraded(_Event, frozen=True, kw_only=True, tag="budget_degraded"):
@@ -255,6 +261,14 @@ class BudgetDegraded(_Event, frozen=True, kw_only=True, tag="budget_degraded"):
     target: str
     spent_microusd: int
     limit_microusd: int
+    simulated_microusd: int = 0
+    """As in `Alerted`."""
+
+
+class StateChanged(_Event, frozen=True, kw_only=True, tag="state_changed"):
+    """The state that several processes share went away, refuses, or answers again: told once, whoever comes first."""
+
+    message: str
 
 
 class Waiting(_Event, frozen=True, kw_only=True, tag="waiting"):
@@ -323,6 +337,6 @@ class RequestEnded(_Event, frozen=True, kw_only=True, tag="request_ended"):
 Event = (
     RequestStarted | SignalRead | ArmTested | SplitDrawn | Ordered | Guarded | CallStarted | CallEnded | Scored | Judged
     | OutputInvalid | OutputRepaired | CacheHit | CacheMissed | CacheSkipped | CacheFailed | Retrying | MovedOn | Degraded
-    | Chosen | RetryRefused | CoolingDown | Alerted | BudgetDegraded | Waiting | Waited | Qualified | ExperimentScored
-    | RequestEnded
+    | Chosen | RetryRefused | CoolingDown | Alerted | BudgetDegraded | StateChanged | Waiting | Waited | Qualified
+    | ExperimentScored | RequestEnded
 )  # fmt: skip

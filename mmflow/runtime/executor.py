@@ -14,13 +14,28 @@ import msgspec
 
 from mmflow import plan
 from mmflow.plan import Plan, fingerprint
-from mmflow.plugin import CacheStore, CallError, Candidate, Choice, Emit, Http, Model, Provider, Reply, Request, Scorer, Usage
+from mmflow.plugin import (
+    CacheStore,
+    CallError,
+    Candidate,
+    Choice,
+    Classifier,
+    Emit,
+    Http,
+    Model,
+    Provider,
+    Reply,
+    Request,
+    Scorer,
+    Usage,
+)
 from mmflow.runtime.alarms import Alarms, alarms_here
 from mmflow.runtime.answer import Answer
 from mmflow.runtime.breaker import Breakers
 from mmflow.runtime.budget import Budgets, BudgetSpent
 from mmflow.runtime.caches import Caches, Kept, Visit
 from mmflow.runtime.calls import Calls, NoCalls, Shared, WouldAsk
+from mmflow.runtime.candidates import Candidates, Members, members_of
 from mmflow.runtime.conditions import Facts, Truth, field_of, truth
 from mmflow.runtime.cost import cost_microusd
 from mmflow.runtime.deadline import Bounds, least, least_of, least_s, tightest
@@ -44,6 +59,7 @@ from mmflow.runtime.events import (
 from mmflow.runtime.given import NOTHING_GIVEN, Given
 from mmflow.runtime.guards import Guards
 from mmflow.runtime.limits import Limits
+from mmflow.runtime.limits_redis import SharedLimits
 from mmflow.runtime.opinions import Opinions
 from mmflow.runtime.outputs import Contract, Outputs, contracted
 from mmflow.runtime.plugins import Plugins
@@ -53,6 +69,7 @@ from mmflow.runtime.result import Result
 from mmflow.runtime.scorecards import Scorecards, bar
 from mmflow.runtime.signals import Signals
 from mmflow.runtime.state import MemoryStore, Store
+from mmflow.runtime.state_redis import RedisStore
 from mmflow.runtime.strategies import Lent, names_of
 from mmflow.runtime.stream import StreamBroken, whole
 from mmflow.vocabulary import Vocabulary
@@ -62,7 +79,7 @@ BUCKETS = 10_000
 OTHERWISE = Truth(True, ())
 """What `else` rests on: nothing."""
 
-MEMBER_FAILED = frozenset({"429", "5xx", "timeout", "connect", "overloaded"})
+MEMBER_FAILED = frozenset({"429", "5xx", "timeout", "connect", "overloaded", "protocol"})
 """What another member of a tier may do better."""
 
 NEVER_CAUGHT = frozenset({"budget", "blocked"})
@@ -79,9 +96,10 @@ class Executor:
     """A plan that is ready to run, for many requests at a time. Close it to close its connections.
 
     The running loop's clock, `wall` (seconds since 1970, for the periods of budgets) and `random` are the only sources of time
-    and chance. `providers` and `scorers` stand in for those of the plan, by name. `state` is where budgets keep what is spent;
-    without it they forget it with the executor. `caches` stand in for those of the plan, by name; the others are in memory where
-    `providers` are given, so that nothing scripted is ever kept.
+    and chance. `providers`, `classifiers` and `scorers` stand in for those of the plan, by name. `state` is where budgets keep
+    what is spent; without it they forget it with the executor. `caches` stand in for those of the plan, by name; the others are
+    in memory where `providers` are given, so that nothing scripted is ever kept. `calls` makes the calls of each request: a
+    subclass sees what the requests hold.
     """
 
     def __init__(
@@ -94,27 +112,34 @@ class Executor:
         random: Random | None = None,
         environ: Mapping[str, str] | None = None,
         providers: Mapping[str, Provider] | None = None,
+        classifiers: Mapping[str, Classifier] | None = None,
         scorers: Mapping[str, Scorer] | None = None,
         caches: Mapping[str, CacheStore] | None = None,
         state: Store | None = None,
         wall: Callable[[], float] = time.time,
+        calls: type[Calls] = Calls,
     ) -> None:
         random = random or Random()
         plugins = Plugins(
-            plan, vocabulary, folder=folder, http=http, random=random, environ=environ, providers=providers, scorers=scorers
-        )
+            plan, vocabulary, folder=folder, http=http, random=random, environ=environ,
+            providers=providers, classifiers=classifiers, scorers=scorers,
+        )  # fmt: skip
         timeouts = {each.name: tightest(each.timeouts, plan.providers[each.provider].timeouts) for each in plan.models.values()}
         budgets = None
         if plan.budgets:
-            namespace = str((folder / Path(plan.file).name).absolute())
-            budgets = Budgets(plan, MemoryStore() if state is None else state, namespace, wall)
-        limits, cards = Limits(plan), Scorecards(plan, folder)
+            store = MemoryStore() if state is None else state
+            budgets = Budgets(plan, store, store.name_of(folder / Path(plan.file).name), wall)
+        common = None
+        if isinstance(state, RedisStore):
+            common = SharedLimits(state.link, state.name_of(folder / Path(plan.file).name))
+        limits, cards = Limits(plan, common), Scorecards(plan, folder)
         outputs = Outputs(plan.outputs, folder)
         kept = Caches(plan, plugins, stores=caches, in_memory=providers is not None, wall=wall)
         self._shared = Shared(
             plan, plugins, random, timeouts, defaultdict(int), limits or None, budgets, cards, outputs, kept, Breakers(random)
         )
-        self._wall = wall
+        self._wall, self._state = wall, state
+        self._calls_of = calls
         self._fingerprint = fingerprint(plan)
         self._alarms: Alarms | None = None
 
@@ -132,7 +157,7 @@ class Executor:
         With `emit` the answer is handed over as it arrives; what `emit` raises ends the run and is raised. `observe` gets each
         event as it happens, those of a cancelled run too. `KeyError` where the plan has no such flow.
         """
-        return await self._begun(flow, request, observe, Calls, given).run(emit)
+        return await self._begun(flow, request, observe, self._calls_of, given).run(emit)
 
     async def decide(
         self, flow: str, request: Request, *, observe: Observe | None = None, given: Given = NOTHING_GIVEN
@@ -143,8 +168,12 @@ class Executor:
     async def close(self) -> None:
         """Close what was opened for the plan."""
         await self._shared.plugins.close()
+        if self._shared.limits is not None:
+            await self._shared.limits.close()
         if self._shared.budgets is not None:
             await self._shared.budgets.store.close()
+        elif self._state is not None:
+            await self._state.close()
 
     def _begun(self, name: str, request: Request, observe: Observe | None, calls_of: type[Calls], given: Given) -> "_Run":
         self._alarms = alarms_here(self._alarms)
@@ -559,14 +588,17 @@ class _Run:
             raise CallError("blocked", message, dispatched="no", help="route such requests to models that the guards allow")
         return names
 
-    def _ordered(self, step: plan.Tier, names: Sequence[str], here: At) -> list[str]:
+    def _ordered(self, step: plan.Tier, names: Sequence[str], here: At) -> Sequence[str]:
         """Members of a tier in the order of its strategy."""
-        members = {self._member(name).name: name for name in names}
-        candidates = [self._candidate(self._plan.models[model], here.bounds) for model in members]
+        members = self._members(step, names)
+        expected = self._expected(here.bounds)
+        candidates = Candidates(members.models, lambda model: self._candidate(model, expected))
         plugins = self._shared.plugins
         pick = plugins.pick(step.pick)
+        order: Sequence[str] = members.names
         try:
-            order = list(dict.fromkeys(members[each.model.name] for each in pick(candidates, self._shared.random)))
+            if (picked := pick(candidates, self._shared.random)) is not candidates:
+                order = list(dict.fromkeys([members.steps[each.model.name] for each in picked]))
         except Exception as error:
             # A strategy is a plugin, which may raise anything.
             raise plugins.crashed(step.pick, error, dispatched="no") from error
@@ -580,7 +612,7 @@ class _Run:
 
         Where a step goes on after some failures only (`on`), a target that failed otherwise keeps its place.
         """
-        if not self._shared.breakers:
+        if not (self._shared.breakers.is_any_open or self._shared.pauses):
             return names
         found = {name: error for name in names if (error := self._cooling(name)) is not None}
         if on is not None:
@@ -589,14 +621,16 @@ class _Run:
         if not found or not others:
             return names
         for name, error in found.items():
-            self._write(CoolingDown(at_s=self._now(), path=here.path, target=self._named(name), reason=error.error_class))
+            target, wait_s = self._named(name), error.retry_after_s
+            self._write(CoolingDown(at_s=self._now(), path=here.path, target=target, reason=error.error_class, wait_s=wait_s))
         return [*others, *(name for name in names if name in found)]
 
     def _cooling(self, name: str) -> CallError | None:
         """How the models of a step failed last, where all of them are cooling down."""
         match self._plan.steps[name]:
             case plan.Ask(model=model):
-                return self._shared.breakers.cooling(model, self._clock())
+                now = self._clock()
+                return self._shared.pauses.left(self._plan.models[model], now) or self._shared.breakers.cooling(model, now)
             case plan.Tier(models=names):
                 errors = [self._cooling(each) for each in names]
                 return errors[0] if None not in errors else None
@@ -610,9 +644,16 @@ class _Run:
         assert isinstance(asked, plan.Ask), "the members of a tier are models"
         return self._plan.models[asked.model]
 
-    def _candidate(self, model: Model, bounds: Bounds) -> Candidate:
-        cost = self._expected_microusd(model, bounds)
-        return Candidate(model, self._p95_s(model), cost, self._shared.in_flight[model.name])
+    def _members(self, step: plan.Tier, names: Sequence[str]) -> Members:
+        if names is not step.models:
+            return members_of(self._plan, names)
+        if (members := self._shared.members.get(step.name)) is None:
+            members = self._shared.members[step.name] = members_of(self._plan, names)
+        return members
+
+    def _candidate(self, model: Model, expected: Usage) -> Candidate:
+        cost = cost_microusd(expected, model.prices)
+        return Candidate(model, self._p95_s(model), cost, self._shared.in_flight.get(model.name, 0))
 
     async def _open_targets(self, step: plan.Strategy, here: At) -> dict[str, str]:
         """The targets of a strategy that the guards leave a callee, by name; `blocked` where there is none."""
@@ -625,7 +666,8 @@ class _Run:
         return targets
 
     def _choice(self, name: str, step: str, bounds: Bounds) -> Choice:
-        cost = least_of(self._plan, step, lambda model: self._expected_microusd(model, bounds))
+        expected = self._expected(bounds)
+        cost = least_of(self._plan, step, lambda model: cost_microusd(expected, model.prices))
         return Choice(name, least_of(self._plan, step, self._p95_s), cost)
 
     def _p95_s(self, model: Model) -> float | None:
@@ -633,9 +675,9 @@ class _Run:
         measured_s = self._shared.latencies.p95_s(model.name, self._clock())
         return model.p95_s if measured_s is None else measured_s
 
-    def _expected_microusd(self, model: Model, bounds: Bounds) -> int | None:
-        expected = Usage(self._calls.input_tokens, output_tokens=bounds.max_output_tokens or TYPICAL_OUTPUT_TOKENS)
-        return cost_microusd(expected, model.prices)
+    def _expected(self, bounds: Bounds) -> Usage:
+        """What an answer is taken to use where targets are compared by cost."""
+        return Usage(self._calls.input_tokens, output_tokens=bounds.max_output_tokens or TYPICAL_OUTPUT_TOKENS)
 
     def _left_s(self, at: At) -> float:
         return at.bounds.left_s(self._clock())

@@ -17,8 +17,9 @@ from aiohttp.http_exceptions import ContentEncodingError
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from mmflow.plugin import CallError, HttpReply, ServerEvent, Timeouts
+from mmflow.plugin import CallError, HttpReply, ServerEvent, Timeouts, Zone
 from mmflow.runtime.alarms import Alarms, alarms_here
+from mmflow.runtime.reach import check_host, is_out_of_reach, refusal
 from mmflow.runtime.sse import EventParser
 from mmflow.runtime.target import CHECK_PROXY, target_of
 from mmflow.runtime.watch import watch_of
@@ -40,13 +41,21 @@ class AioHttp:
 
     A call is sent once: no redirect is followed and nothing is sent again. Proxies are those of the environment
     (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`). In `post`, the bound `first_token_s` holds until the first byte of the answer;
-    in `stream`, until its first event.
+    in `stream`, until its first event. From the zone `external`, link-local and metadata addresses are out of reach: each
+    address that a name resolves to is looked at as the connection to it is made.
     """
 
-    def __init__(self, *, body_limit_bytes: int = BODY_LIMIT_BYTES, stream_limit_bytes: int = STREAM_LIMIT_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        zone: Zone = "own",
+        body_limit_bytes: int = BODY_LIMIT_BYTES,
+        stream_limit_bytes: int = STREAM_LIMIT_BYTES,
+    ) -> None:
         self.body_limit_bytes = body_limit_bytes
         self.stream_limit_bytes = stream_limit_bytes
-        self.target_of = lru_cache(maxsize=256)(target_of)
+        self.target_of = lru_cache(maxsize=256)(self._target_of)
+        self._zone = zone
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alarms: Alarms | None = None
@@ -66,6 +75,12 @@ class AioHttp:
         if session is not None and self._loop is asyncio.get_running_loop():
             await session.close()
 
+    def _target_of(self, text: str) -> tuple[URL, URL | None]:
+        url, proxy = target_of(text)
+        if self._zone == "external":
+            check_host(url.raw_host or "")
+        return url, proxy
+
     def alarms(self) -> Alarms:
         """The alarms of the running loop."""
         self._alarms = alarms = alarms_here(self._alarms)
@@ -77,7 +92,7 @@ class AioHttp:
         if self._session is None or self._loop is not loop:
             self._loop = loop
             self._session = aiohttp.ClientSession(
-                connector=_Connector(limit=0),  # how many calls run at a time is the executor's to say
+                connector=_CONNECTORS[self._zone](limit=0),  # how many calls run at a time is the executor's to say
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 headers=_HEADERS,
@@ -88,13 +103,16 @@ class AioHttp:
 class _Exchange:
     """One request and its answer: an `EventStream`, and the context that opens and closes it."""
 
-    __slots__ = ("_body", "_content", "_dispatched", "_headers", "_http", "_response", "_url", "_watch", "headers", "status")
+    __slots__ = (
+        "_body", "_content", "_dispatched", "_headers", "_http", "_response", "_url", "_watch", "headers", "proxied", "status",
+    )  # fmt: skip
 
     headers: Mapping[str, str]
     status: int
 
     def __init__(self, http: AioHttp, url: str, body: object, headers: Mapping[str, str], timeouts: Timeouts) -> None:
         self._http = http
+        self.proxied = False
         self._url = url
         self._body = body
         self._headers = headers
@@ -105,6 +123,7 @@ class _Exchange:
     async def __aenter__(self) -> Self:
         data = _encode(self._body)
         url, proxy = self._http.target_of(self._url)
+        self.proxied = proxy is not None
         self._watch.start()
         token = _EXCHANGE.set(self)
         try:
@@ -164,6 +183,10 @@ class _Exchange:
     def events(self) -> "_Events":
         """The events as they come."""
         return _Events(self)
+
+    def chunks(self) -> "_Chunks":
+        """The bytes as they come."""
+        return _Chunks(self)
 
     async def _read(self) -> bytes:
         """The next bytes; none at the end."""
@@ -244,6 +267,29 @@ class _Events:
         return self._ready.popleft()
 
 
+class _Chunks:
+    """The bytes of an exchange; a class for the same reason."""
+
+    __slots__ = ("_exchange", "_size")
+
+    def __init__(self, exchange: _Exchange) -> None:
+        self._exchange = exchange
+        self._size = 0
+
+    def __aiter__(self) -> "_Chunks":
+        return self
+
+    async def __anext__(self) -> bytes:
+        exchange = self._exchange
+        if not (chunk := await exchange._read()):
+            raise StopAsyncIteration
+        self._size += len(chunk)
+        if self._size > exchange._http.stream_limit_bytes:
+            raise exchange._too_large(exchange._http.stream_limit_bytes)
+        exchange._watch.began()
+        return chunk
+
+
 _EXCHANGE: ContextVar[_Exchange] = ContextVar("mmflow_exchange")
 
 
@@ -254,6 +300,23 @@ class _Connector(aiohttp.TCPConnector):
         connection = await super().connect(req, traces, timeout)
         _EXCHANGE.get().sent()
         return connection
+
+
+class _ExternalConnector(_Connector):
+    """Connects to no address that is out of reach, whatever name leads there."""
+
+    async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
+        found = await super()._resolve_host(host, port, traces=traces)
+        within = [each for each in found if not is_out_of_reach(each["host"])]
+        # A proxy is not what the file names: it may stand anywhere.
+        if len(within) == len(found) or _EXCHANGE.get().proxied:
+            return found
+        if not within:
+            raise refusal(host)
+        return within
+
+
+_CONNECTORS: dict[Zone, type[_Connector]] = {"own": _Connector, "external": _ExternalConnector}
 
 
 def _encode(body: object) -> bytes | io.BytesIO:
@@ -295,6 +358,8 @@ def _fault(error: Exception, where: str, *, sent: bool) -> CallError:
             message, help_ = f"cannot connect to {where}: {_reason(error)}", _CHECK_URL
         case aiohttp.ClientResponseError():
             return CallError("protocol", f"{where} answered with something that is not proper HTTP", dispatched="maybe")
+        case aiohttp.InvalidURL():
+            message, help_ = f"{where} is not the address of a server", _CHECK_URL
         case ValueError():
             message = "a header holds a character that no header may hold, such as a line break"
             return CallError("4xx", message, dispatched="no", help="check the key and the provider's `headers`")

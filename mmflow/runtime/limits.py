@@ -9,19 +9,24 @@ from collections import deque
 from math import ceil, inf
 
 import attrs
+import msgspec
 
 from mmflow.plan import Limits as Declared
 from mmflow.plan import Plan, Rate
 from mmflow.plugin import Call, CallError, Duration
 from mmflow.runtime.alarms import Alarm, Alarms, Timeout
 from mmflow.runtime.deadline import Bounds
-from mmflow.runtime.events import Waited, Waiting
+from mmflow.runtime.events import StateChanged, Waited, Waiting
+from mmflow.runtime.limits_redis import SharedGate, SharedLimits, SharedLine, SharedWay, Ticket
 from mmflow.runtime.record import Record
 from mmflow.units import Rate as WrittenRate
 from mmflow.units import text_of
 
 TYPICAL_OUTPUT_TOKENS = 500
 """How long an answer is taken to be beforehand where nothing bounds it."""
+
+TOLD_S = 0.01
+"""Shorter waits for what other processes pass are not told."""
 
 GRAINS = 1_000
 """What passes within a thousandth of a period is kept as one entry, so that a limit of millions takes no more memory."""
@@ -103,8 +108,7 @@ class Passing:
             self._open -= ended.open
 
 
-@attrs.frozen
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """The tokens that a call asks for: what it reads, and that together with what it may write."""
 
     input_tokens: int
@@ -120,7 +124,20 @@ class Gate:
         self.tokens = None if declared.tokens is None else Passing(declared.tokens)
         self.concurrency = inf if declared.concurrency is None else declared.concurrency
         self.under_way = 0
-        self._declared = declared
+        self.declared = declared
+
+    def take_share(self, of: int) -> None:
+        """Let pass what is one process' share where there are so many; 1 is all of it."""
+        declared = self.declared
+        for passing, rate in ((self.requests, declared.requests), (self.tokens, declared.tokens)):
+            if passing is not None and rate is not None:
+                passing.limit = max(1, rate.count // of)
+        if declared.concurrency is not None:
+            self.concurrency = max(1, declared.concurrency // of)
+
+    def takes(self, input_tokens: int) -> bool:
+        """Whether a call that reads so many tokens can ever pass."""
+        return self.declared.tokens is None or input_tokens <= self.declared.tokens.count
 
     def opens_at(self, tokens: int, now: float) -> tuple[float, str]:
         """When the first in line may pass, and the limit that holds it back; infinity where that is another call's end."""
@@ -156,13 +173,12 @@ class Gate:
 
     def text(self, why: str) -> str:
         """A limit as the file has it: `requests = 500/min of provider openai`."""
-        value = getattr(self._declared, why)
+        value = getattr(self.declared, why)
         shown = text_of(WrittenRate(value.count, value.period_s)) if isinstance(value, Rate) else str(value)
         return f"{why} = {shown} of {self.name}"
 
 
-@attrs.frozen
-class _Passed:
+class _Passed(msgspec.Struct, frozen=True):
     """An entry of a call, what it took it for, and how much of that is a guess."""
 
     passing: Passing
@@ -176,6 +192,8 @@ class Permit:
 
     def __init__(self, line: "Line", gates: tuple[Gate, ...], need: Need, now: float) -> None:
         assert line.alarms is not None, "a line is entered in a loop"
+        self.ticket: Ticket | None = None
+        """Where it passed the limits of all processes too."""
         self._line, self._gates, self._now = line, gates, line.alarms.loop.time
         self._requests: list[_Passed] = []
         self._tokens: list[_Passed] = []
@@ -191,6 +209,8 @@ class Permit:
     def leave(self, tokens: int, *, was_sent: bool) -> None:
         """The call is over, and used so many tokens. One that was never sent counts for nothing."""
         now = self._now()
+        if self.ticket is not None:
+            self.ticket.leave(tokens, was_sent=was_sent)
         for gate in self._gates:
             gate.under_way -= 1
         for each in self._tokens:
@@ -233,7 +253,7 @@ class Line(Alarm):
             return Permit(self, gates, need, now)
         for gate in gates:
             at, why = gate.turn_at(need.tokens, now)
-            if at >= bounds.ends_at:
+            if why and at >= bounds.ends_at:
                 raise _late(model, f"would have its turn in {_text(at - now)}", gate.text(why), bounds, at - now)
         waiter = self._join(gates, model, need, alarms.loop.create_future())
         self.move()
@@ -281,6 +301,11 @@ class Line(Alarm):
     def ring(self) -> None:
         self.move()
 
+    @property
+    def waiting(self) -> int:
+        """How many calls are in line."""
+        return sum(map(len, self._waiting.values()))
+
     def _join(self, gates: tuple[Gate, ...], model: str, need: Need, turn: "asyncio.Future[Permit]") -> Waiter:
         self._number += 1
         waiter = Waiter(self._number, model, gates, need, turn)
@@ -322,24 +347,54 @@ class _Way:
 
     line: Line
     gates: tuple[Gate, ...]
+    shared: SharedWay | None = None
+    """What other processes pass too."""
 
 
 class Limits:
-    """The limits of a plan, by model."""
+    """The limits of a plan, by model; `common` has those that other processes pass too.
 
-    def __init__(self, plan: Plan) -> None:
+    Where these cannot be asked, this process goes on with its share of the limits, as many as there were processes.
+    """
+
+    def __init__(self, plan: Plan, common: SharedLimits | None = None) -> None:
         shared = {each.name: _gate(f"provider `{each.name}`", each.limits) for each in plan.providers.values()}
         lines = {name: Line(gate) for name, gate in shared.items() if gate is not None}
         self._ways: dict[str, _Way] = {}
+        self._common = common
+        self._shares: set[Gate] = set()
+        """Those of which this process takes its share only."""
+        common_gates: dict[Gate, SharedGate] = {}
+        common_lines: dict[Line, SharedLine] = {}
         for model in plan.models.values():
-            own = _gate(f"model `{model.name}`", plan.model_limits.get(model.name, Declared()))
+            limits = plan.model_limits.get(model.name, Declared())
+            own = _gate(f"model `{model.name}`", limits)
             gates = tuple(gate for gate in (shared.get(model.provider), own) if gate is not None)
-            if gates:
-                self._ways[model.name] = _Way(lines.get(model.provider) or Line(None), gates)
+            if not gates:
+                continue
+            line, way = lines.get(model.provider) or Line(None), None
+            if common is not None:
+                for gate in gates:
+                    if gate not in common_gates:
+                        common_gates[gate] = common.gate(gate.name, gate.declared)
+                common_line = common_lines.setdefault(line, SharedLine(common.link))
+                way = common.way(common_line, tuple(common_gates[gate] for gate in gates))
+            self._ways[model.name] = _Way(line, gates, way)
 
     def __bool__(self) -> bool:
         """Whether anything is limited."""
         return bool(self._ways)
+
+    def __contains__(self, model: str) -> bool:
+        """Whether this model's calls are."""
+        return model in self._ways
+
+    @property
+    def held(self) -> int:
+        """How many calls hold a place at a gate, or wait for one; 0 when none is under way."""
+        gates = {gate for way in self._ways.values() for gate in way.gates}
+        lines = {way.line for way in self._ways.values()}
+        return sum(gate.under_way for gate in gates) + sum(line.waiting for line in lines)
 
     async def enter(
         self, call: Call, input_tokens: int, path: str, bounds: Bounds, alarms: Alarms, record: Record
@@ -351,14 +406,61 @@ class Limits:
         if (way := self._ways.get(call.model.name)) is None:
             return None
         for gate in way.gates:
-            if gate.tokens is not None and input_tokens > gate.tokens.limit:
+            if not gate.takes(input_tokens):
                 raise _refused(
                     f"`{call.model.name}` would read about {input_tokens} tokens, more than {gate.text('tokens')} lets pass"
                 )
         expected = TYPICAL_OUTPUT_TOKENS if call.max_output_tokens is None else call.max_output_tokens
-        return await way.line.enter(
-            way.gates, call.model.name, Need(input_tokens, input_tokens + expected), path, bounds, alarms, record
-        )
+        need = Need(input_tokens, input_tokens + expected)
+        while True:
+            permit = await way.line.enter(way.gates, call.model.name, need, path, bounds, alarms, record)
+            if way.shared is None or await self._passes(way, way.shared, permit, call.model.name, need, path, bounds, record):
+                return permit
+
+    async def close(self) -> None:
+        """Wait until other processes know what ended."""
+        if self._common is not None:
+            await self._common.close()
+
+    async def _passes(
+        self, way: _Way, shared: SharedWay, permit: Permit, model: str, need: Need, path: str, bounds: Bounds, record: Record
+    ) -> bool:
+        """Whether a call passes what other processes pass too; where that cannot be asked, it goes in line for its share."""
+        assert way.line.alarms is not None, "a line is entered in a loop"
+        assert self._common is not None, "ways are shared where there is something in common"
+        is_share = not self._shares.isdisjoint(way.gates)
+        began_at = record.clock()
+        try:
+            with Timeout(way.line.alarms, bounds.ends_at):
+                ticket = await shared.enter(need.tokens, bounds.left_s(began_at))
+        except BaseException as error:  # whatever it is, cancellation included, it is raised again, and nothing was sent
+            permit.leave(0, was_sent=False)
+            if isinstance(error, TimeoutError):
+                raise _late(model, "did not have its turn among all processes", "the limits they share", bounds) from None
+            raise
+        while (message := self._common.link.news()) is not None:
+            record.write(StateChanged(at_s=record.now(), message=message))
+        permit.ticket = ticket
+        if ticket.known:
+            if is_share:
+                self._take_share(way, 1)
+            if (waited_s := record.clock() - began_at) >= TOLD_S:
+                record.write(Waited(at_s=record.now(), path=path, model=model, wait_s=waited_s))
+            return True
+        if is_share:
+            return True
+        self._take_share(way, shared.peers + 1)
+        permit.leave(0, was_sent=False)
+        return False
+
+    def _take_share(self, way: _Way, of: int) -> None:
+        for gate in way.gates:
+            gate.take_share(of)
+        if of == 1:
+            self._shares.difference_update(way.gates)
+        else:
+            self._shares.update(way.gates)
+        way.line.move()
 
 
 def _gate(name: str, declared: Declared) -> Gate | None:

@@ -119,9 +119,14 @@ class Contract:
     def _check(self, value: Any) -> None:
         if self.validator is None:
             return
-        error = next(iter(self.validator.iter_errors(value)), None)
-        if error is not None:
-            raise Invalid(error.message, json_path(error.instance_path))
+        # It is heavy, and loaded already where there is a validator.
+        from jsonschema_rs import ValidationError
+
+        try:
+            # `iter_errors` would make all errors before it gives the first: seconds, for a long answer full of them.
+            self.validator.validate(value)
+        except ValidationError as error:
+            raise Invalid(error.message, json_path(error.instance_path)) from None
 
 
 class Outputs:
@@ -171,10 +176,9 @@ async def contracted(
             break
     at = f" at {failure.where}" if failure.where else ""
     message = f"the answer of `{model.name}` is not of output `{output.name}`{at}: {failure.message}"
-    raise CallError("invalid_output", message, help="raise `max_output`" if "cut off" in message else _WHAT_TO_DO)
-
-
-_WHAT_TO_DO = "say in the `prompt` what is due, add `on_invalid = retry(1)`, or a fallback on `invalid_output`"
+    again = "" if output.retry_times else "add `on_invalid = retry(1)`, "
+    help = f"say in the `prompt` what is due, {again}or add a fallback on `invalid_output`"
+    raise CallError("invalid_output", message, help="raise `max_output`" if "cut off" in message else help)
 
 
 # ---- the schema -------------------------------------------------------------------------------------------------------------

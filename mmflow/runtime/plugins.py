@@ -33,6 +33,7 @@ from mmflow.plugin import (
     Strategy,
     StrategyWord,
     ToolCall,
+    Zone,
 )
 from mmflow.vocabulary import Vocabulary, WordError, WordKind
 
@@ -51,7 +52,7 @@ class Plugins:
     """Makes what the plan names, and is the `Host` of most of it; providers get one that masks the others.
 
     Whatever goes wrong is a `CallError` that was not dispatched: `auth` for a missing key, `protocol` for the rest.
-    `providers` and `scorers` stand in for those of the plan, by name.
+    `providers`, `classifiers` and `scorers` stand in for those of the plan, by name.
     """
 
     def __init__(
@@ -64,16 +65,18 @@ class Plugins:
         http: Http | None = None,
         environ: Mapping[str, str] | None = None,
         providers: Mapping[str, Provider] | None = None,
+        classifiers: Mapping[str, Classifier] | None = None,
         scorers: Mapping[str, Scorer] | None = None,
     ) -> None:
         self.random = random
         self._plan = plan
         self._vocabulary = vocabulary
         self._surroundings = Surroundings(folder, os.environ if environ is None else environ)
-        self._http = http
-        self._close_http: Callable[[], Awaitable[None]] | None = None
+        self._given_http = http
+        self._https: dict[Zone, Http] = {}
+        self._close_https: list[Callable[[], Awaitable[None]]] = []
         self._providers = dict(providers or {})
-        self._classifiers: dict[str, Classifier] = {}
+        self._classifiers = dict(classifiers or {})
         self._scorers = dict(scorers or {})
         self._picks: dict[str, Pick] = {}
         self._strategies: dict[str, tuple[Strategy, StrategyWord]] = {}
@@ -84,23 +87,29 @@ class Plugins:
 
     @property
     def http(self) -> Http:
-        """The shared client, made when a plugin first reaches for it."""
-        if self._http is None:
+        """The client of whatever is no provider."""
+        return self.http_of("own")
+
+    def http_of(self, zone: Zone) -> Http:
+        """The client that the providers of a zone share, made when one first reaches for it."""
+        if self._given_http is not None:
+            return self._given_http
+        if (made := self._https.get(zone)) is None:
             # aiohttp is heavy, and a run that stays off the network never needs it.
             from mmflow.runtime.http import AioHttp
 
-            own = AioHttp()
-            self._http, self._close_http = own, own.close
-        return self._http
+            made = self._https[zone] = own = AioHttp(zone=zone)
+            self._close_https.append(own.close)
+        return made
 
     async def close(self) -> None:
-        """Close the client, if it was made here, and the caches that can be closed."""
+        """Close the clients that were made here, and the caches that can be closed."""
         for store in self._caches.values():
             if callable(close := getattr(store, "close", None)):
                 with suppress(Exception):  # a plugin may raise anything, and what it kept is kept
                     await close()
-        if self._close_http is not None:
-            await self._close_http()
+        for close_http in self._close_https:
+            await close_http()
 
     def provider(self, name: str) -> Provider:
         """A declared provider."""
@@ -135,7 +144,7 @@ class Plugins:
                 self._stand_ins.add(declared.name)
                 word = self._find("provider", "sim", ProviderWord)
                 options = self._options(word.options, {})
-            return word.make(options, _Lent(self, declared.name))
+            return word.make(options, _Lent(self, declared))
 
     def classifier(self, name: str) -> Classifier:
         """A declared classifier."""
@@ -271,13 +280,13 @@ class Plugins:
 class _Lent:
     """The host of one provider: what it learns from another one is masked, since it may keep it."""
 
-    def __init__(self, plugins: Plugins, own: str) -> None:
+    def __init__(self, plugins: Plugins, own: PlannedProvider) -> None:
         self._plugins = plugins
         self._own = own
 
     @property
     def http(self) -> Http:
-        return self._plugins.http
+        return self._plugins.http_of(self._own.zone)
 
     @property
     def random(self) -> Random:
@@ -285,7 +294,7 @@ class _Lent:
 
     def provider(self, name: ProviderName) -> Provider:
         made = self._plugins.provider(name)
-        return made if name == self._own else _Masked(made, self._plugins)
+        return made if name == self._own.name else _Masked(made, self._plugins)
 
 
 class _Masked:

@@ -22,6 +22,14 @@ class Deadlock(RuntimeError):
     """Everything waits, and for nothing that could happen: no callback is ready and no timer is set."""
 
 
+class Livelock(RuntimeError):
+    """Something goes round in circles: callbacks follow one another, and no time passes."""
+
+
+MOST_TURNS = 100_000
+"""So many turns of a loop at one instant are taken for endless."""
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop that never waits: when nothing is ready, its clock jumps to the next timer.
 
@@ -53,6 +61,7 @@ class _JumpingSelector(selectors.BaseSelector):
 
     def __init__(self, before_callbacks: Callable[[], None]) -> None:
         self.now_s = 0.0
+        self._turns = 0
         self._before_callbacks = before_callbacks
         self._keys: dict[int, selectors.SelectorKey] = {}
 
@@ -68,8 +77,13 @@ class _JumpingSelector(selectors.BaseSelector):
         if timeout is None:
             raise Deadlock("everything waits: no callback is ready and no timer is set")
         if timeout > 0:
-            # Nanoseconds are what the loop takes as the resolution of a clock.
-            self.now_s = round(self.now_s + timeout, 9)
+            # Nanoseconds are what the loop takes as the resolution of a clock, and one passes at least.
+            self.now_s = round(self.now_s + max(timeout, 1e-9), 9)
+            self._turns = 0
+        self._turns += 1
+        if self._turns > MOST_TURNS:
+            self._turns = 0
+            raise Livelock(f"the loop turned {MOST_TURNS} times, and no time passed")
         self._before_callbacks()
         return []
 
@@ -78,7 +92,10 @@ class _JumpingSelector(selectors.BaseSelector):
 
 
 def run_virtual(main: Coroutine[Any, Any, _T], seed: int = 0) -> _T:
-    """Run a coroutine on a virtual clock that starts at 0, and return what it returns. Raises `Deadlock` where it never ends."""
+    """Run a coroutine on a virtual clock that starts at 0, and return what it returns.
+
+    Raises `Deadlock` or `Livelock` where it never ends.
+    """
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(seed)) as runner:
         return runner.run(main)
 

@@ -1,9 +1,11 @@
 """Where budgets keep what is spent and what is promised: the protocol of stores, and the one in this process."""
 
 from math import inf
+from pathlib import Path
 from typing import Protocol
 
 import attrs
+import msgspec
 
 
 class StateError(Exception):
@@ -14,8 +16,7 @@ class StateError(Exception):
         self.message, self.help = message, help
 
 
-@attrs.frozen
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """One period of one budget: `starts_at` and `ends_at` in seconds of the wall clock since 1970, in UTC."""
 
     key: str
@@ -29,18 +30,18 @@ def window_at(key: str, period_s: int, now: float) -> Window:
     return Window(key, starts_at, starts_at + period_s)
 
 
-@attrs.frozen
-class Promise:
+class Promise(msgspec.Struct, frozen=True):
     """Money set aside under an `id` of its own. One that nobody settles ends at `until`: its process was killed."""
 
     id: str
     window: Window
     amount_microusd: int
     until: float
+    simulated: bool = False
+    """Of an answer that is made up for want of a key: it is promised in this process alone."""
 
 
-@attrs.frozen
-class Balance:
+class Balance(msgspec.Struct, frozen=True):
     """What is spent in a window, and promised to calls under way. `granted`: whether the promise asked for is among them."""
 
     spent_microusd: int
@@ -71,6 +72,18 @@ class Store(Protocol):
 
     async def mark(self, window: Window, name: str) -> bool:
         """Whether this is the first time that this name is marked in this window."""
+        ...
+
+    def name_of(self, file: Path) -> str:
+        """What a workflow file is called here, to tell its budgets from those of others that share the store."""
+        ...
+
+    async def clock(self, now: float) -> float:
+        """The caller's wall clock put right by that of the store, where the store has one that all go by."""
+        ...
+
+    def news(self) -> str | None:
+        """That the store went away or came back, told once; None where there is nothing new."""
         ...
 
     async def close(self) -> None:
@@ -108,7 +121,8 @@ class MemoryStore:
         return Balance(account.spent_microusd, account.promised_microusd, granted)
 
     def settle(self, promise: Promise, cost_microusd: int) -> None:
-        account = self._accounts.setdefault(promise.window, _Account(promise.window))
+        if (account := self._accounts.get(promise.window)) is None:
+            account = self._accounts[promise.window] = _Account(promise.window)
         if account.promises.pop(promise.id, None) is not None:
             account.promised_microusd -= promise.amount_microusd
         account.spent_microusd += cost_microusd
@@ -122,6 +136,15 @@ class MemoryStore:
         is_first = name not in marks
         marks.add(name)
         return is_first
+
+    def name_of(self, file: Path) -> str:
+        return str(file.absolute())
+
+    async def clock(self, now: float) -> float:
+        return now
+
+    def news(self) -> str | None:
+        return None
 
     async def close(self) -> None:
         pass

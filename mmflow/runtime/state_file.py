@@ -95,6 +95,15 @@ class StateFile:
     async def mark(self, window: Window, name: str) -> bool:
         return await self._done(lambda connection: _mark(connection, window, name))
 
+    def name_of(self, file: Path) -> str:
+        return str(file.absolute())
+
+    async def clock(self, now: float) -> float:
+        return now
+
+    def news(self) -> str | None:
+        return None
+
     async def close(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:

@@ -71,7 +71,7 @@ class Builder:
         kind, name, using, like, body = children
         label = None
         if name is not None:
-            label = self._token(name) if self._tokens.types[name] == "NAME" else self._unquoted(name)
+            label = self._unquoted(name) if self._token(name).startswith('"') else self._token(name)
         start = self._starts[first]
         header_end = len(self._text[start : body.span.start].rstrip()) + start
         return nodes.Block(

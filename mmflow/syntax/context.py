@@ -1,11 +1,12 @@
 """Where the parser stopped: what it has read of an item, and what comes next."""
 
 from functools import cache
+from unicodedata import category
 
 import attrs
 
 from mmflow.syntax.layout import Layout
-from mmflow.syntax.lexer import CLOSERS, END, OPEN_STRING, OPEN_TEXT, OPENERS, QUOTED
+from mmflow.syntax.lexer import BAD, CLOSERS, END, OPEN_STRING, OPEN_TEXT, OPENERS, QUOTED
 from mmflow.syntax.machine import Machine
 from mmflow.syntax.tables import tables
 
@@ -79,7 +80,7 @@ class Context:
         names, machine = _names(), self.machine
         if not names[machine.states[-1]].startswith("___sep") and names[machine.states[-1]] not in _SEPARATORS:
             return False
-        return self._last("LSQB") is None and self._last("LPAR") is None and machine.fits(["QUANTITY", "_ARROW"])
+        return self._last("LSQB") is None and self._last("LPAR") is None and machine.fits(["WHEN"], as_names=False)
 
     def _last(self, symbol: str) -> int | None:
         return next((i for i in range(len(self.symbols) - 1, -1, -1) if self.symbols[i] == symbol), None)
@@ -163,6 +164,11 @@ class Context:
                 return True
         return False
 
+    def is_number_with_comma(self) -> bool:
+        """Is the token before the second half of a number such as `8,000`?"""
+        starts, ends, at = self.tokens.starts, self.tokens.ends, self.at - 1
+        return self.types[at - 2 : at] == ["QUANTITY", "COMMA"] and starts[at] == ends[at - 1] and starts[at - 1] == ends[at - 2]
+
     def next_is_deeper(self) -> bool:
         """Does the next line stand deeper than the line of the item?"""
         first = self.machine.firsts[self.base + 1] if self.symbols else self.at
@@ -205,6 +211,12 @@ class Context:
         if self.kind == "_NL":
             return "end of the line"
         text = self.text
+        if not text:  # a bracket that is missing in the file
+            return "end of the block"
+        if self.kind == BAD and not text[0].isascii() and category(text[0])[0] in "LMC":
+            # It may look like another letter, or like nothing.
+            code = f"U+{ord(text[0]):04X}"
+            return f"`{text}` ({code})" if text.isprintable() else f"{code}, a character that cannot be seen"
         return f"`{text if len(text) <= 40 else text[:39] + '…'}`" if self.kind != "TEXT" else "text"
 
     def _expected(self) -> str:

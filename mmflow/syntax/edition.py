@@ -1,6 +1,7 @@
 """The first line of a file: which edition of the language it is written in."""
 
 import difflib
+import re
 
 import attrs
 
@@ -10,6 +11,7 @@ from mmflow.syntax.lexer import END, Tokens
 
 EDITION = 1
 
+AGAIN = "unexpected `mmflow`: the edition stands in the first line only"
 _WRITE = f"write `mmflow {EDITION}` as the first line"
 
 
@@ -34,7 +36,8 @@ def check(source: Source, tokens: Tokens) -> Heading:
     resume = at
     if types[at] == "MMFLOW" or (types[at] == "NAME" and types[at + 1] == "QUANTITY"):
         word = tokens.text_of(at)
-        if word == "mmflow" or difflib.SequenceMatcher(None, word.lower(), "mmflow").ratio() >= 0.6:
+        is_alone = types[at] == "NAME" and types[at + 2] in ("_NL", END)
+        if word == "mmflow" or is_alone or difflib.SequenceMatcher(None, word.lower(), "mmflow").ratio() >= 0.6:
             resume = _line_end(tokens, at)
     elif types[at] == "QUANTITY" and types[at + 1] in ("_NL", END):
         resume = at + 1
@@ -54,7 +57,7 @@ def _check_number(source: Source, tokens: Tokens, at: int) -> Heading:
         second = Span(source, tokens.starts[after], tokens.ends[after])
         message = f"`{tokens.text_of(after)[:40]}` stands on the line of the edition"
         return Heading(error("two-on-a-line", message, second, help="begin a new line"), after, after)
-    if text.isascii() and text.isdigit() and text[0] != "0":
+    if re.fullmatch(r"[1-9]\d{0,8}(\.\d+)*", text, re.ASCII) and int(text.partition(".")[0]) > EDITION:
         message = f"edition {text} is newer than edition {EDITION}, the newest that this mmflow knows"
         help = "upgrade mmflow, or write the file in an older edition"
         return Heading(error("edition-newer", message, span, help=help), after, after)

@@ -91,6 +91,7 @@ def _scan(text: str, *, by_layout: bool) -> tuple[Tokens, bool]:
     words, ignored = tables().words, tables().ignored
     finditer = _scanner().finditer
     at, size = 0, len(text)
+    may_cut = by_layout
     while at < size:
         for match in finditer(text, at):
             kind = match.lastgroup or BAD
@@ -107,8 +108,8 @@ def _scan(text: str, *, by_layout: bool) -> tuple[Tokens, bool]:
                 end = _string_end(tokens, start, end)
             elif kind == OPEN_TEXT and not by_layout:
                 return tokens, False
-            elif (kind == "TEXT" or kind == OPEN_TEXT) and by_layout and (cut := _text_end(text, start, end)):
-                kind, end, by_layout = OPEN_TEXT, cut, False
+            elif (kind == "TEXT" or kind == OPEN_TEXT) and may_cut and (cut := _text_end(text, start, end)):
+                kind, end, may_cut = OPEN_TEXT, cut, False
             types.append(kind)
             starts.append(start)
             ends.append(end)

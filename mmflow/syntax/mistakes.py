@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mmflow.diagnostics import did_you_mean
+from mmflow.syntax import edition
 from mmflow.syntax.context import AHEAD, ITEM_ENDS, Context, Mistake, Repair
 from mmflow.syntax.lexer import BAD, CLOSERS, END, LEADING, MAX_DEPTH, OPEN_STRING, OPEN_TEXT, QUOTED, TOO_DEEP
 from mmflow.syntax.tables import tables
@@ -13,7 +14,9 @@ _CHARACTERS = {
     "⇒": ("_ARROW", "write `->`"), "≥": ("COMPARE", "write `>=`"), "≤": ("COMPARE", "write `<=`"), "≠": ("COMPARE", "write `!=`"),
     "\xa0": ("", "this is a no-break space, write a plain one"), "“": ("", 'strings stand between plain quotes `"…"`'),
     "”": ("", 'strings stand between plain quotes `"…"`'), "€": ("", "money is in dollars: `$0.02`"),
+    "/": ("", "a comment begins with `#`"), "$": ("", "money is `$0.02`"),
 }  # fmt: skip
+_WHENS = ("if", "elif", "elsif", "case", "unless")
 _WORDS_FOR = {"is": "==", "equals": "==", "eq": "==", "has": "in", "like": "matches", "contains": "matches"}
 
 
@@ -113,8 +116,11 @@ def _in_condition(c: Context) -> Mistake | None:
     if not c.is_complete:
         if c.before == "WHEN" and c.kind in ("_ARROW", *ITEM_ENDS):
             return c.unexpected("a condition", help="write `when condition -> target`, or `else -> target`")
-        if c.kind == "EQUAL":
-            return c.unexpected("a value", repair=Repair(skip=1))
+        if c.kind == "EQUAL" and c.before == "WHEN":
+            message = "`when` begins an arm, so no field is called that"
+            return Mistake("reserved-word", message, c.at - 1, c.at - 1, help="choose another name")
+        if c.kind in ("EQUAL", "COMPARE"):
+            return c.unexpected("a value", help="delete it", repair=Repair(skip=1))
         return None
     if c.kind == "EQUAL":
         if c.peek() == "COMPARE" and c.tokens.text_of(c.at + 1) == ">":
@@ -122,7 +128,7 @@ def _in_condition(c: Context) -> Mistake | None:
         return _equal_for_compare(c)
     if c.kind in ITEM_ENDS:
         return _arrow_missing(c, None)
-    if c.kind == BAD and c.text in (":", "-", "→", "⇒", "="):
+    if c.kind == BAD and c.text in (":", "?", "-", "→", "⇒", "="):
         skip = 2 if c.text == "-" and c.peek() == "COMPARE" else 1
         return _arrow_missing(c, Repair(("_ARROW",), skip=skip))
     arrow = c.find_ahead("_ARROW", frozenset({"COMMA", "RBRACE"}))
@@ -157,6 +163,10 @@ def _in_else_or_share(c: Context) -> Mistake | None:
         return c.unexpected("`->`", help="`else` has no condition: write another `when` above it")
     if c.is_value():
         return _arrow_missing(c, Repair(("_ARROW",)))
+    if c.symbols == ["QUANTITY"] and c.kind in ITEM_ENDS and c.is_number_with_comma():
+        comma = c.at - 2
+        help = "write `$0.05` with a point, and `8000` without a sign between the digits"
+        return Mistake("unexpected-token", "unexpected `,` in a number", comma, comma, help=help)
     return _arrow_missing(c, None) if c.kind in ITEM_ENDS else None
 
 
@@ -197,11 +207,15 @@ def _in_value(c: Context) -> Mistake | None:
         repair = Repair(("LBRACE",)) if c.closes_on_line() else None
         return c.unexpected("`{`", help="write `with { … }`", repair=repair)
     if not c.is_complete:
-        return None
+        return c.unexpected("a value", help="delete it", repair=Repair(skip=1)) if c.kind == "COMPARE" else None
     if c.kind == "EQUAL":
         if c.head == "EQUAL" and c.symbols[-1] == "NAME" and c.closes_on_line():
             return _brace_before_name(c)
         return _equal_for_compare(c)
+    if c.types[c.at - 1] == "QUANTITY" and c.is_name() and c.layout.same_line(c.at, c.at - 1):
+        number = c.tokens.text_of(c.at - 1)
+        help = f"no space stands before a unit: write `{number}{c.text}`"
+        return c.unexpected(help=help if number[-1].isdigit() else None)
     if c.kind == "LBRACE":
         return c.unexpected("`with`", help="write `target with { … }`", repair=Repair(("WITH",)))
     if c.kind == "_ARROW" and c.head == "EQUAL":
@@ -223,6 +237,9 @@ def _in_header(c: Context) -> Mistake | None:
     plain = len(names) == len(c.symbols)
     first = c.machine.firsts[c.base + 1]
     word = c.tokens.text_of(first)
+    if word in _WHENS and c.find_ahead("_ARROW", frozenset({"COMMA", "RBRACE"})):
+        message = f"unexpected `{word}`, an arm begins with `when`"
+        return Mistake("unexpected-token", message, first, first, help=f"write `when` for `{word}`")
     if c.kind == BAD and c.text == ":" and c.symbols == ["NAME"]:
         repair = Repair(("EQUAL",), skip=2 if c.peek() == "EQUAL" else 1)
         return c.here("not-an-attribute", f"`{word}` is followed by `:`, attributes are set with `=`",
@@ -231,6 +248,8 @@ def _in_header(c: Context) -> Mistake | None:
         return _after_one_name(c, word)
     if not c.is_complete:
         return c.unexpected("a name") if c.symbols[-1] in ("USING", "LIKE", "DOT") else None
+    if c.kind == "_NL" and c.peek() == "LBRACE":
+        return c.unexpected("`{`", help="put the `{` at the end of this line", repair=Repair(skip=1))
     if c.kind in ("_NL", END) and (c.next_is_deeper() or not c.in_body or not plain):
         return c.unexpected("`{`", help="add `{` at the end of the line", repair=_body_below(c))
     if plain and (c.kind in ("NAME", "STRING") or c.is_name()):
@@ -299,6 +318,9 @@ def _assignment_of_two(c: Context, first: int, word: str) -> Mistake:
     if word in ("let", "param", "use", "import"):
         return Mistake("unexpected-token", f"unexpected `{word}`, it stands outside of blocks only", first, first,
                        help="move it to the top of the file")  # fmt: skip
+    if c.peek() == "LBRACE" and not c.in_body:
+        message = f"a {word} is a block: no `=` stands before its `{{`"
+        return c.here("attribute-or-block", message, help=f"write `{word} {name} {{ … }}`", repair=Repair(skip=1))
     meant = did_you_mean(word, ["let", "param"]) if not c.in_body else None
     help = f"did you mean `{meant} {name} = …`?" if meant else f"an attribute has one name: write `{word}_{name} = …`"
     return Mistake("unexpected-token", f"unexpected `{name}`, expected `=`", c.at - 1, c.at - 1, help=help)
@@ -356,7 +378,7 @@ def _surplus(c: Context) -> Mistake | None:
 
 def _edition_again(c: Context) -> Mistake | None:
     if c.symbols == ["NAME"] and c.kind == "QUANTITY" and c.tokens.text_of(c.at - 1) == "mmflow" and not c.in_body:
-        return Mistake("unexpected-token", "unexpected `mmflow`: the edition stands in the first line only", c.at - 1, c.at)
+        return Mistake("unexpected-token", edition.AGAIN, c.at - 1, c.at, help="delete it")
     return None
 
 

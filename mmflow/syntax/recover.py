@@ -43,6 +43,8 @@ def recover(source: Source, tokens: Tokens) -> tuple[nodes.File, list[Diagnostic
         diagnostics.append(heading.diagnostic)
     if heading.diagnostic and heading.diagnostic.code == "edition-newer":  # what else is wrong may be right in that edition
         return file, [heading.diagnostic]
+    if heading.diagnostic:  # where the edition is lacking, one that stands elsewhere is not one too many
+        recovery.diagnostics = [each for each in recovery.diagnostics if each.message != edition.AGAIN]
     return file, diagnostics + recovery.diagnostics
 
 

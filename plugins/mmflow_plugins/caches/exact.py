@@ -1,4 +1,4 @@
-"""`cache x using exact`: the answer to the very same request, kept in a file of this machine.
+"""`cache x using exact`: the answer to the very same request, kept in a file of this machine, or in Redis.
 
 The file is an SQLite database, by default `answers.sqlite` in the user's cache folder, which its owner alone can read. Several
 workflows and processes may share one: a key names what it belongs to.
@@ -14,7 +14,8 @@ from threading import Lock
 from time import time
 from typing import TypeVar
 
-from mmflow.plugin import CacheWord, File, Host, OptionError, Request, hook, option, options
+from mmflow.plugin import CacheStore, CacheWord, File, Host, OptionError, Request, Secret, hook, option, options
+from mmflow_plugins.caches.exact_redis import SCHEMES, ExactRedis
 
 _T = TypeVar("_T")
 
@@ -39,14 +40,23 @@ def _at_least_one(value: int) -> None:
 
 @options
 class ExactOptions:
-    """The answer to the very same request, kept in a file of this machine."""
+    """The answer to the very same request, kept in a file of this machine, or in Redis for several."""
 
     file: File | None = option(None, doc="Where answers are kept; else a file in your cache folder.", env="MMFLOW_CACHE")
-    max_entries: int = option(10_000, doc="How many answers are kept; beyond that the oldest go.", check=_at_least_one)
+    url: Secret | str | None = option(
+        None, doc='A Redis in place of the file: `secret("REDIS_URL")`, or `"redis://host:6379/1"` where it has no password.'
+    )
+    max_entries: int = option(
+        10_000, doc="How many answers a file keeps; beyond that the oldest go. Redis has a limit of its own.", check=_at_least_one
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.file is not None and Path(self.file).is_dir():
             raise OptionError("file", f"`{self.file}` is a folder", "name a file in it")
+        if isinstance(self.url, str) and not self.url.startswith(SCHEMES):
+            raise OptionError(
+                "url", "it is not the URL of a Redis", "write `redis://HOST:6379/0`, `rediss://…` or `unix:///PATH`"
+            )
 
 
 class Exact:
@@ -126,7 +136,9 @@ def default_file(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(folder, "mmflow", "answers.sqlite")
 
 
-def _make(options: ExactOptions, host: Host) -> Exact:
+def _make(options: ExactOptions, host: Host) -> CacheStore:
+    if options.url is not None:
+        return ExactRedis(options.url.reveal() if isinstance(options.url, Secret) else options.url)
     return Exact(default_file() if options.file is None else Path(options.file), options.max_entries)
 
 

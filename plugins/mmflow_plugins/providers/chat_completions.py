@@ -1,12 +1,28 @@
 """The chat completions protocol, spoken by OpenAI and by most other servers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import attrs
 import msgspec
 
 from mmflow.plugin import Call, CallError, Delta, Emit, Finish, Function, Http, Message, Reply, Secret, ToolCall, Usage
-from mmflow_plugins.providers.wire import decoded, error_in, error_of, is_whole, readable, refused, tokens, whole_delta, withheld
+from mmflow_plugins.providers.memory import Memory
+from mmflow_plugins.providers.wire import (
+    decoded,
+    detail,
+    error_in,
+    error_of,
+    first_of,
+    is_whole,
+    key_headers,
+    readable,
+    refused,
+    tokens,
+    usage_of,
+    whole_delta,
+    withheld,
+)
 
 _FINISHES: dict[str, Finish] = {
     "length": "length",
@@ -17,6 +33,29 @@ _FINISHES: dict[str, Finish] = {
     "content_filter": "content_filter",
 }
 _FAILURES = ("error", "abort", "insufficient_system_resource")
+
+
+@attrs.frozen
+class Dialect:
+    """How a server departs from the common form of the protocol.
+
+    `asks_usage`: a stream reports usage only where it is asked to. `streams_only`: some of its models answer in no other way.
+    `wants_reasoning`: what the model thought before it called a tool has to stand in the turns that follow.
+    """
+
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    seed_field: Literal["seed", "random_seed"] = "seed"
+    developer_role: Literal["system", "developer"] = "system"
+    key_header: str = "Authorization"
+    request_ids: tuple[str, ...] = ("x-request-id",)
+    knows_names: bool = True
+    asks_usage: bool = True
+    streams_only: bool = False
+    wants_reasoning: bool = False
+    call_id: Callable[[str], str] | None = None
+
+
+COMMON = Dialect()
 
 
 class _Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -30,6 +69,7 @@ class _Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     top_p: float | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    random_seed: int | None = None
     tools: tuple[dict[str, Any], ...] = ()
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
@@ -54,11 +94,26 @@ class _Turn(msgspec.Struct):
             return self.content
         return "".join(str(part.get("text", "")) for part in self.content or () if part.get("type") == "text")
 
+    def thought(self) -> str:
+        if said := self.reasoning_content or (self.reasoning if isinstance(self.reasoning, str) else ""):
+            return said
+        if not self.content or isinstance(self.content, str):
+            return ""
+        return "".join(_thought(part.get("thinking")) for part in self.content if part.get("type") == "thinking")
+
+
+def _thought(thinking: Any) -> str:
+    """What Mistral's part of type `thinking` says: a text, or parts of one."""
+    if isinstance(thinking, list):
+        return "".join(str(part.get("text", "")) for part in thinking if isinstance(part, dict))
+    return thinking if isinstance(thinking, str) else ""
+
 
 class _Choice(msgspec.Struct):
     message: _Turn | None = None
     delta: _Turn | None = None
     finish_reason: str | None = None
+    error: Any = None
 
 
 class _Answer(msgspec.Struct):
@@ -75,7 +130,10 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 
 class ChatCompletions:
-    """A provider that speaks the protocol. `user`, `language` and `meta` of a request are for routing and are not sent."""
+    """A provider that speaks the protocol. `user`, `language` and `meta` of a request are for routing and are not sent.
+
+    `address` gives the whole address of a model, by its id, where it is not the same for all.
+    """
 
     def __init__(
         self,
@@ -83,21 +141,23 @@ class ChatCompletions:
         url: str,
         key: Secret | None,
         headers: Mapping[str, str],
+        dialect: Dialect = COMMON,
         *,
-        limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
-        developer_role: Literal["system", "developer"] = "system",
+        address: Callable[[str], str] | None = None,
     ) -> None:
         self._http = http
         self._url = f"{url.rstrip('/')}/chat/completions"
+        self._address = address
         self._secrets = (key,)
-        self._headers = {**({"Authorization": f"Bearer {key.reveal()}"} if key else {}), **headers}
-        self._limit_field = limit_field
-        self._developer_role = developer_role
-        self._usage_in_streams = True
+        self._headers = {**key_headers(key, dialect.key_header), **headers}
+        self._dialect = dialect
+        self._usage_in_streams = dialect.asks_usage
+        self._thoughts = Memory()
 
     async def complete(self, call: Call, emit: Emit | None) -> Reply:
         # A bound on the first token, or on silence, can be held only where tokens are seen.
-        if emit is None and call.timeouts.first_token_s is None and call.timeouts.idle_s is None:
+        needs_stream = self._dialect.streams_only or call.timeouts.first_token_s is not None or call.timeouts.idle_s is not None
+        if emit is None and not needs_stream:
             return await self._whole(call)
         asks_usage = self._usage_in_streams
         try:
@@ -110,14 +170,14 @@ class ChatCompletions:
             return await self._streamed(call, emit, asks_usage=False)
 
     async def _whole(self, call: Call) -> Reply:
-        reply = await self._http.post(self._url, self._body(call), self._headers, call.timeouts)
+        reply = await self._http.post(self._url_of(call), self._body(call), self._headers, call.timeouts)
         if not 200 <= reply.status < 300:
             raise error_of(reply, self._secrets)
         return self._answer(reply.body, reply.headers)
 
     async def _streamed(self, call: Call, emit: Emit | None, *, asks_usage: bool) -> Reply:
         body = self._body(call, is_streamed=True, asks_usage=asks_usage)
-        async with self._http.stream(self._url, body, self._headers, call.timeouts) as stream:
+        async with self._http.stream(self._url_of(call), body, self._headers, call.timeouts) as stream:
             if not 200 <= stream.status < 300:
                 raise await refused(stream, self._secrets)
             if is_whole(stream):
@@ -125,7 +185,7 @@ class ChatCompletions:
                 if emit is not None:
                     await emit(whole_delta(reply))
                 return reply
-            gathered = _Gathered(stream.headers.get("x-request-id"))
+            gathered = self._gathered(stream.headers)
             async for event in stream.events():
                 if event.data == "[DONE]":
                     gathered.done = True
@@ -136,20 +196,33 @@ class ChatCompletions:
                 delta = gathered.add(chunk)
                 if emit is not None and delta is not None:
                     await emit(delta)
-            return gathered.reply()
+            return self._reply(gathered)
 
     def _answer(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         answer = decoded(_decode, body)
         if answer.error:
             raise error_in(answer.error, self._secrets)
-        gathered = _Gathered(headers.get("x-request-id"))
+        gathered = self._gathered(headers)
         gathered.add(answer)
         gathered.done = True
-        return gathered.reply()
+        return self._reply(gathered)
+
+    def _url_of(self, call: Call) -> str:
+        return self._url if self._address is None else self._address(call.model.id)
+
+    def _gathered(self, headers: Mapping[str, str]) -> "_Gathered":
+        return _Gathered(first_of(headers, self._dialect.request_ids), self._secrets)
+
+    def _reply(self, gathered: "_Gathered") -> Reply:
+        reply = gathered.reply()
+        if self._dialect.wants_reasoning and reply.tool_calls:
+            self._thoughts.keep(reply.tool_calls[0].id, "".join(gathered.thoughts))
+        return reply
 
     def _body(self, call: Call, *, is_streamed: bool = False, asks_usage: bool = False) -> "_Body":
         request, limit = call.request, call.max_output_tokens or call.request.max_output_tokens
-        is_new = self._limit_field == "max_completion_tokens"
+        is_new = self._dialect.limit_field == "max_completion_tokens"
+        is_random = self._dialect.seed_field == "random_seed"
         return _Body(
             model=call.model.id,
             messages=[self._message(message) for message in call.messages],
@@ -158,7 +231,8 @@ class ChatCompletions:
             temperature=request.temperature,
             top_p=request.top_p,
             stop=request.stop or (),
-            seed=request.seed,
+            seed=None if is_random else request.seed,
+            random_seed=request.seed if is_random else None,
             tools=request.tools or (),
             tool_choice=request.tool_choice,
             response_format=request.response_format,
@@ -167,16 +241,35 @@ class ChatCompletions:
         )
 
     def _message(self, message: Message) -> object:
-        if message.role != "developer" or self._developer_role == "developer":
+        """A turn as the server wants it: as it is, where nothing has to be changed."""
+        dialect = self._dialect
+        plain_role = message.role != "developer" or dialect.developer_role == "developer"
+        plain_ids = dialect.call_id is None or not (message.tool_calls or message.tool_call_id)
+        plain_thoughts = not dialect.wants_reasoning or not message.tool_calls
+        if plain_role and plain_ids and plain_thoughts and (dialect.knows_names or message.name is None):
             return message
-        return {"role": self._developer_role, "content": message.content}
+        turn: dict[str, Any] = msgspec.to_builtins(message)
+        if not plain_role:
+            turn["role"] = dialect.developer_role
+        if not dialect.knows_names:
+            turn.pop("name", None)
+        if dialect.call_id is not None:
+            if message.tool_call_id:
+                turn["tool_call_id"] = dialect.call_id(message.tool_call_id)
+            for call in turn.get("tool_calls", ()):
+                call["id"] = dialect.call_id(call["id"])
+        if not plain_thoughts:
+            turn["reasoning_content"] = self._thoughts.recall(message.tool_calls[0].id) or ""
+        return turn
 
 
 class _Gathered:
     """An answer as its chunks come in."""
 
-    def __init__(self, request_id: str | None) -> None:
+    def __init__(self, request_id: str | None, secrets: tuple[Secret | None, ...]) -> None:
         self.done = False
+        self.thoughts: list[str] = []
+        self._secrets = secrets
         self._request_id = request_id
         self._model: str | None = None
         self._text: list[str] = []
@@ -195,19 +288,22 @@ class _Gathered:
         if not chunk.choices:
             return None
         choice = chunk.choices[0]
+        if choice.error:
+            raise error_in(choice.error, self._secrets)
         self._began = True
         self._finish = choice.finish_reason or self._finish
         turn = choice.delta or choice.message
         if turn is None:
             return None
-        text = turn.text()
-        reasoning = turn.reasoning_content or (turn.reasoning if isinstance(turn.reasoning, str) else "")
+        text, reasoning = turn.text(), turn.thought()
         if turn.refusal:
             self._refused = True
             text += turn.refusal
         calls = tuple([{**call, "index": self._add_call(call)} for call in turn.tool_calls]) if turn.tool_calls else ()
         if text:
             self._text.append(text)
+        if reasoning:
+            self.thoughts.append(reasoning)
         return Delta(text, reasoning, calls) if text or reasoning or calls else None
 
     def _add_call(self, chunk: dict[str, Any]) -> int:
@@ -266,21 +362,14 @@ def _usage(reported: Any, *, spoke: bool) -> Usage | None:
     if not isinstance(reported, dict):
         return None
     prompt, completion = tokens(reported.get("prompt_tokens")), tokens(reported.get("completion_tokens"))
-    if not prompt or completion is None or (spoke and not completion):
-        return None
-    cached = _detail(reported, "prompt_tokens_details", "cached_tokens")
-    reasoning = _detail(reported, "completion_tokens_details", "reasoning_tokens")
-    if reasoning and reported.get("total_tokens") == prompt + completion + reasoning:
+    reasoning = detail(reported, "completion_tokens_details", "reasoning_tokens")
+    if prompt and completion is not None and reasoning and reported.get("total_tokens") == prompt + completion + reasoning:
         completion += reasoning  # some servers leave reasoning out of the completion
-    cached, reasoning = (cached if cached <= prompt else 0), (reasoning if reasoning <= completion else 0)
-    return Usage(
-        input_tokens=prompt - cached,
-        cached_input_tokens=cached,
-        output_tokens=completion - reasoning,
-        reasoning_tokens=reasoning,
+    return usage_of(
+        prompt,
+        completion,
+        spoke=spoke,
+        cached=detail(reported, "prompt_tokens_details", "cached_tokens") or tokens(reported.get("prompt_cache_hit_tokens")) or 0,
+        written=detail(reported, "prompt_tokens_details", "cache_write_tokens"),
+        reasoning=reasoning,
     )
-
-
-def _detail(reported: dict[str, Any], group: str, name: str) -> int:
-    details = reported.get(group)
-    return (tokens(details.get(name)) or 0) if isinstance(details, dict) else 0

@@ -81,19 +81,18 @@ class Sim:
             )
         first_s, whole_s = times(call.model, luck)
         if luck.unit("fails") < call.model.failures:
-            await _wait(call, started_at, first_s, streamed=emit is not None)
+            await _wait(call, started_at, first_s, None)
             raise _failure(call.model, luck)
 
         reply = self._reply(call, draws, input_tokens)
         pieces = _pieces(reply)
-        if emit is None:
-            await _wait(call, started_at, whole_s, streamed=False)
-            return reply
         step_s = (whole_s - first_s) / max(len(pieces) - 1, 1)
-        for index, piece in enumerate(pieces):
-            await _wait(call, started_at, first_s + index * step_s, streamed=index == 0)
-            await emit(piece)
-        await _wait(call, started_at, whole_s, streamed=False)
+        for index, piece in enumerate(pieces if emit else pieces[:2]):
+            piece_s = first_s + index * step_s
+            await _wait(call, started_at, piece_s, piece_s - step_s if index else None)
+            if emit is not None:
+                await emit(piece)
+        await _wait(call, started_at, whole_s, whole_s - step_s)
         return reply
 
     def _times_asked(self, digest: bytes) -> int:
@@ -188,15 +187,20 @@ def _pieces(reply: Reply) -> list[Delta]:
     return [*pieces, Delta(tool_calls=calls)] if calls else pieces
 
 
-async def _wait(call: Call, started_at: float, until_s: float, *, streamed: bool) -> None:
-    """Sleep until so long after the start, or until the call's time-out, which fails it."""
-    bounds = [(call.timeouts.total_s, "the answer")]
-    if streamed:
-        bounds.append((call.timeouts.first_token_s, "the first token"))
-    bound_s, of = min(((bound, of) for bound, of in bounds if bound is not None), default=(None, ""))
-    end_s = until_s if bound_s is None else min(until_s, bound_s)
-    await asyncio.sleep(max(started_at + end_s - asyncio.get_running_loop().time(), 0))
-    if bound_s is not None and until_s > bound_s:
+async def _wait(call: Call, started_at: float, until_s: float, since_s: float | None) -> None:
+    """Sleep until so long after the start, or until a time-out of the call, which fails it.
+
+    `since_s`: when the piece before came, None where none has.
+    """
+    bounds = [(call.timeouts.total_s, 0.0, "the answer")]
+    if since_s is None:
+        bounds.append((call.timeouts.first_token_s, 0.0, "the first token"))
+    else:
+        bounds.append((call.timeouts.idle_s, since_s, "the next piece"))
+    known = [(from_s + bound_s, bound_s, of) for bound_s, from_s, of in bounds if bound_s is not None]
+    end_s, bound_s, of = min(known, default=(until_s, 0.0, ""))
+    await asyncio.sleep(max(started_at + min(end_s, until_s) - asyncio.get_running_loop().time(), 0))
+    if until_s > end_s:
         message = f"simulated: {of} of `{call.model.name}` did not come within {bound_s:g} s"
         raise CallError("timeout", message, dispatched="maybe", help="raise the time-out, or add a fallback")
 

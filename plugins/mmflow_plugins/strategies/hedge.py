@@ -6,7 +6,7 @@ from typing import Literal
 from mmflow.plugin import Answered, CallError, Calls, Choice, Duration, Host, Request, Run, StrategyWord, hook, option, options
 from mmflow_plugins.strategies.together import Asked, asked, failure, next_of, result
 
-OTHERS_MAY = frozenset({"429", "5xx", "timeout", "connect", "overloaded"})
+OTHERS_MAY = frozenset({"429", "5xx", "timeout", "connect", "overloaded", "protocol"})
 """Failures after which the next target is asked at once."""
 
 

@@ -8,7 +8,7 @@ from mmflow.plugin import Candidate, PickWord, hook
 
 def listed(candidates: Sequence[Candidate], random: Random) -> Sequence[Candidate]:
     """The candidates as they come."""
-    return tuple(candidates)
+    return candidates
 
 
 @hook

@@ -10,7 +10,15 @@ Asked = asyncio.Task[Answered]
 
 def asked(target: Choice, run: Run) -> Asked:
     """A target that is being asked."""
-    return asyncio.create_task(run.call(target.name))
+    task = asyncio.create_task(run.call(target.name))
+    # Whoever has an answer looks no further, and a failure that nobody looks at is reported by asyncio as lost.
+    task.add_done_callback(_seen)
+    return task
+
+
+def _seen(task: Asked) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def result(task: Asked) -> Answered | CallError:
