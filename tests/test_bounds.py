@@ -174,7 +174,7 @@ def test_a_prompt_is_read_by_every_model_that_it_fits() -> None:
     assert costs[0].worst_microusd == 10 + per_token.fixed_microusd
 
 
-def test_what_a_budget_degrades_to_may_be_the_worse() -> None:
+def test_what_a_budget_degrades_to_comes_on_top_of_what_was_asked_before() -> None:
     found = plan_of(
         plan.Route("main", (), "one"), models=["one", "two", "three"], max_input_tokens=10, max_output_tokens=0, budget="b"
     )
@@ -182,7 +182,7 @@ def test_what_a_budget_degrades_to_may_be_the_worse() -> None:
     thresholds = (plan.Threshold(0.5, "alert", "ops"), plan.Threshold(0.9, "degrade", "many"))
     budget = plan.Budget(name="b", limit_microusd=10**6, period_s=60, thresholds=thresholds)
     found = of(msgspec.structs.replace(found, steps=steps, budgets={"b": budget}))
-    assert (found.worst.calls, found.worst.cost.worst_microusd) == (2, 20)
+    assert (found.worst.calls, found.worst.cost.worst_microusd) == (3, 30)
     assert found.remarks[0].startswith("budget `b` may ask `many` in place")
 
 

@@ -190,7 +190,7 @@ def test_experiments_strategies_budgets_and_contracts_are_shown(mmflow: Shell) -
     assert done.code == 0
     shown = "\n".join(line.rstrip() for line in done.out.splitlines())
     assert "flow main: deadline 1m, max_input 4k, max_output 1k, budget daily, output reply\n" in shown
-    assert "trial: 2 strong, 2 mini; " in shown
+    assert "trial: 2 strong, 4 mini; " in shown
     assert "experiment trial\n  10% -> strong\n  90% -> quick\n  metric long of 20% of the answers\n" in shown
     assert "strategy quick\n  race: up to 2 calls, at once\n  1. mini\n  2. strong\n" in shown
     assert "budget daily\n  limit $50/day for each request.user\n  from 80%: degrade mini with { max_output = 100 }\n" in shown

@@ -10,7 +10,6 @@ import pytest
 
 TESTS = Path(__file__).parent
 
-SHARED = "issue 4, state in Redis"
 PROVIDERS, GATEWAY, MEASURING = "issue 5, providers and kit", "issue 6, the gateway", "issue 7, ledger and batch"
 
 
@@ -111,8 +110,10 @@ FAULTS: dict[int, Fault] = {
             " a_wait_that_passes_the_deadline_moves_on_at_once",
             "http: retry_after_is_read_in_every_form a_date_beyond_every_calendar_is_no_time_to_wait",
             "executor: retry_after_is_honoured_unless_it_is_absurd",
+            "pauses: a_model_that_asked_for_a_pause_is_left_alone_by_other_requests_until_it_is_over"
+            " a_pause_of_days_is_not_meant",
         ),
-        {SHARED: "one pause for all processes"},
+        {GATEWAY: "one pause for all processes"},
     ),
     11: Fault(
         "a burst of 5xx",
@@ -180,16 +181,20 @@ FAULTS: dict[int, Fault] = {
     18: Fault(
         "a redirect to somewhere else",
         "not followed: no key goes there",
-        ("faults_network: a_redirect_to_another_address_takes_no_key_there", "http: a_redirect_is_not_followed"),
+        (
+            "faults_network: a_redirect_to_another_address_takes_no_key_there",
+            "http: a_redirect_is_not_followed",
+            "reach: no_spelling_of_such_an_address_is_reached",
+        ),
     ),
     19: Fault(
-        "a name server that does not know, or does not answer",
-        "bounded by the time to connect, with the loop free",
+        "a name server that does not know, does not answer, or leads to where no provider is",
+        "bounded by the time to connect, with the loop free; each address is looked at once it is known",
         (
             "faults_network: a_slow_name_server_holds_nobody_else_and_is_bounded",
             "http: a_name_that_does_not_resolve_is_a_connect_error",
+            "reach: a_name_that_leads_there_is_refused a_name_that_changes_its_address_is_looked_at_again",
         ),
-        {PROVIDERS: "what an `external` provider's name may resolve to"},
     ),
     20: Fault(
         "a certificate that nobody trusts",
@@ -289,8 +294,9 @@ FAULTS: dict[int, Fault] = {
             "budget: no_interleaving_of_requests_passes_the_limit_and_all_promises_end the_property_finds_a_race"
             " several_processes_share_one_limit",
             "strategies_run: money_holds_for_calls_at_the_same_time",
+            "redis: four_processes_with_200_requests_and_money_for_20_send_20",
+            "redis_limits: four_processes_with_200_calls_and_leave_for_20_send_20",
         ),
-        {SHARED: "several machines"},
     ),
     34: Fault(
         "the process is killed between sending and recording",
@@ -298,6 +304,8 @@ FAULTS: dict[int, Fault] = {
         (
             "faults_state: a_process_that_is_killed_mid_call_loses_no_money_and_holds_none_for_ever",
             "budget: in_the_file_a_promise_of_a_killed_process_ends_with_its_lease what_could_not_be_settled_is_settled_later",
+            "redis: what_a_killed_process_held_is_free_after_its_lease_and_what_it_spent_stays",
+            "redis_limits: the_place_of_a_killed_process_is_free_after_its_lease",
         ),
         {MEASURING: "rows of a batch"},
     ),
@@ -329,7 +337,18 @@ FAULTS: dict[int, Fault] = {
         ),
         {PROVIDERS: "prices that change by date and hour"},
     ),
-    38: Fault("Redis is frozen, gone, full, or forgets", "a bounded delay and the declared mode", later={SHARED: "all of it"}),
+    38: Fault(
+        "Redis is frozen, gone, full, of another type, or forgets; clocks are an hour apart",
+        "a bounded wait, then the declared mode, and no limit that is held many times over",
+        (
+            "redis: a_frozen_server_is_waited_for_once_and_then_left_alone processes_that_live_bring_back_what_redis_lost"
+            " a_full_server_refuses_and_is_not_taken_for_dead a_replica_refuses_until_it_is_the_master"
+            " what_is_of_another_type_spoils_only_its_own_window clocks_that_are_an_hour_apart_agree_on_the_period"
+            " a_request_without_redis_is_refused_or_served_as_declared_and_told_once",
+            "redis_limits: without_redis_each_process_goes_on_with_its_share when_redis_is_back_the_whole_limit_holds_again",
+            "redis_cache: a_redis_that_is_away_raises_once_and_is_a_miss_until_it_is_asked_again",
+        ),
+    ),
     39: Fault(
         "the state file is locked, full, damaged, or of somebody else",
         "requests under a budget are refused with the reason, no money is lost, and it works again",
@@ -495,6 +514,7 @@ FAULTS: dict[int, Fault] = {
         (
             "faults_endurance: a_day_of_faults_leaves_nothing_behind_and_breaks_no_promise",
             "executor_invariants: every_run_keeps_its_promises",
+            "simulation: random_workflows_keep_their_promises a_planted_fault_is_found the_faults_are_there",
             "simulate: a_day_passes_at_once_and_to_the_second",
         ),
     ),

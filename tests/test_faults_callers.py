@@ -136,17 +136,18 @@ async def test_a_caller_who_does_not_read_stops_the_upstream_and_nobody_else(
 def test_a_reader_in_python_who_stops_reading_is_not_run_ahead_of() -> None:
     made = 0
 
-    class Endless:
+    class Long:
         async def complete(self, call: Call, emit: Emit | None) -> Reply:
             nonlocal made
             assert emit is not None
-            while True:
+            while made < 1_000:
                 made += 1
                 await emit(Delta("word "))
+            return Reply(text="word " * made)
 
     async def read_two() -> None:
         of = plan_of(models=["small"])
-        async with Flow(of, "main", executor_of(of, Endless())) as flow, flow.stream("hello") as pieces:
+        async with Flow(of, "main", executor_of(of, Long())) as flow, flow.stream("hello") as pieces:
             heard = 0
             async for _ in pieces:
                 heard += 1

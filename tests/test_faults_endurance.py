@@ -76,7 +76,7 @@ def stormy(limit: int) -> Plan:
 def test_a_day_of_faults_leaves_nothing_behind_and_breaks_no_promise() -> None:
     lab, store, random = Weather(1), MemoryStore(), Random(2)
     outcomes = Counter[str]()
-    limit = 4_000
+    limit = 1_800
 
     async def day() -> None:
         loop = asyncio.get_running_loop()
@@ -102,16 +102,20 @@ def test_a_day_of_faults_leaves_nothing_behind_and_breaks_no_promise() -> None:
         await asyncio.gather(*running)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert lab.under_way == 0
+        most = 0
         for hour in range(25):
             window = window_at(f"{os.path.abspath('')}#hourly", HOUR_S, NOON + hour * HOUR_S)
             balance = await store.balance(window, NOON + hour * HOUR_S)
             assert balance.promised_microusd == 0
             assert balance.spent_microusd <= limit
+            most = max(most, balance.spent_microusd)
+        # There was not money enough for all.
+        assert most > limit - 100
         assert not any(executor._shared.in_flight.values())
 
     run_virtual(day(), 3)
     assert set(outcomes) <= {"served", "failed", "rejected", "cancelled"}
-    assert outcomes["served"] > 0.7 * outcomes.total()
+    assert outcomes["served"] > 0.5 * outcomes.total()
     assert min(lab.played.values()) > 10
 
 

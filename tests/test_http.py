@@ -59,6 +59,30 @@ async def fault(http: AioHttp, url: str, timeouts: Timeouts = UNBOUND) -> CallEr
 # ---- what works -----------------------------------------------------------------------------------------------------------
 
 
+async def test_the_bytes_of_a_stream_are_had_as_they_come(http: AioHttp, upstream: Upstream) -> None:
+    async def play(wire: up.Wire) -> None:
+        await wire.begin_stream()
+        for piece in (b"\x00\x01", b"\xff\n", b"data: x\n\n"):
+            await wire.piece(piece)
+        await wire.end_stream()
+
+    up.BEHAVIOURS["raw_bytes"] = play
+    async with http.stream(f"{upstream.url}/chat/completions", {"model": "raw_bytes"}, {}, UNBOUND) as opened:
+        assert b"".join([chunk async for chunk in opened.chunks()]) == b"\x00\x01\xff\ndata: x\n\n"
+
+
+@pytest.mark.parametrize(("model", "error_class"), [("huge_stream", "protocol"), ("hang_mid_stream", "timeout")])
+async def test_the_bytes_of_a_stream_are_bounded(http: AioHttp, upstream: Upstream, model: str, error_class: str) -> None:
+    async def read() -> None:
+        async with http.stream(f"{upstream.url}/chat/completions", {"model": model}, {}, Timeouts(idle_s=0.05)) as opened:
+            async for _ in opened.chunks():
+                pass
+
+    with pytest.raises(CallError) as caught:
+        await read()
+    assert caught.value.error_class == error_class
+
+
 async def test_a_body_goes_out_as_json_and_the_whole_answer_comes_back(http: AioHttp, upstream: Upstream) -> None:
     reply = await post(http, upstream, "good")
     assert (reply.status, reply.headers["x-request-id"]) == (200, "req-1")

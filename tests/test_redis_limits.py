@@ -81,6 +81,15 @@ async def test_processes_let_pass_together_what_one_may(server: RedisServer) -> 
     await closed(*executors)
 
 
+async def test_a_turn_that_would_come_after_the_deadline_is_refused_at_once(server: RedisServer) -> None:
+    executors = [process(limited(deadline_s=300.0, requests=Rate(2, 3_600)), Noted(), server) for _ in range(2)]
+    assert await outcomes(*executors, each=1) == ["served"] * 2
+    ended = (await executors[0].run("main", Request.of("hello"))).ended
+    assert (ended.outcome, ended.error_class) == ("failed", "429")
+    assert "would have its turn among all processes in" in (ended.message or "")
+    await closed(*executors)
+
+
 async def test_the_period_slides_for_all_of_them(server: RedisServer) -> None:
     lab = Noted()
     executors = [process(limited(requests=Rate(4, 1)), lab, server) for _ in range(2)]
@@ -166,6 +175,14 @@ async def test_without_redis_each_process_goes_on_with_its_share(server: RedisSe
     await closed(*executors)
 
 
+async def test_a_redis_that_never_was_there_leaves_a_process_the_limit(server: RedisServer) -> None:
+    lab = Noted()
+    server.kill()
+    executor = process(limited(deadline_s=3.0, requests=Rate(3, 3_600)), lab, server)
+    assert sorted(await outcomes(executor, each=5)) == ["failed"] * 2 + ["served"] * 3
+    await closed(executor)
+
+
 async def test_when_redis_is_back_the_whole_limit_holds_again(server: RedisServer) -> None:
     lab = Noted()
     one, other = (process(limited(deadline_s=6.0, concurrency=2), lab, server, "?timeout=500ms") for _ in range(2))
@@ -233,7 +250,7 @@ async def test_the_place_of_a_killed_process_is_free_after_its_lease(server: Red
 RUN_50 = """
 import asyncio, sys, time
 from mmflow.plan import Limits, Rate
-from mmflow.runtime.limits_redis import SharedLimits, SharedLine
+from mmflow.runtime.limits_redis import SharedLimits, SharedLine, TooLate
 from mmflow.runtime.redis_link import RedisLink, address_of
 
 async def main():
@@ -244,7 +261,7 @@ async def main():
         try:
             async with asyncio.timeout(3):
                 ticket = await way.enter(1, 60)
-        except TimeoutError:
+        except (TimeoutError, TooLate):
             return 0
         ticket.leave(1, was_sent=True)
         return int(ticket.known)

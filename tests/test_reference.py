@@ -14,7 +14,7 @@ import attrs
 import pytest
 from cli import Shell
 
-from mmflow.check import conditions
+from mmflow.check.conditions.request import REQUEST_FIELDS
 from mmflow.check.kinds import KINDS, WithFields
 from mmflow.cli.group import VERBS
 from mmflow.diagnostics import pages
@@ -271,7 +271,7 @@ def test_every_error_class_is_documented() -> None:
 
 def test_every_field_of_a_request_is_documented() -> None:
     named = set(re.findall(r"`request\.(\w+)", section("What a condition may see")))
-    assert named == {*conditions._REQUEST_FIELDS, "meta", "text"}
+    assert named == {*REQUEST_FIELDS, "meta", "text"}
 
 
 def test_every_bundled_word_is_documented() -> None:

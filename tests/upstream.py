@@ -36,6 +36,7 @@ class Seen:
     headers: Mapping[str, str]
     body: dict[str, Any]
     connection: int
+    data: bytes = b""
 
     @property
     def model(self) -> str:
@@ -119,7 +120,7 @@ async def _request(reader: asyncio.StreamReader, connection: int) -> Seen | None
         await reader.readline()
     else:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Seen(first.split(" ")[1], headers, json.loads(body or b"{}"), connection)
+    return Seen(first.split(" ")[1], headers, json.loads(body or b"{}"), connection, body)
 
 
 @attrs.define

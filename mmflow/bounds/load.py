@@ -6,6 +6,7 @@ from math import inf
 import attrs
 import msgspec
 
+from mmflow.bounds.reasons import Endless, LongAnswer, LongRequest, NoPrice, NoTimeout, Unknown
 from mmflow.plugin import Model, Purpose
 from mmflow.units import TOKENS_PER_PRICE
 
@@ -58,8 +59,8 @@ class Load:
     time_s: float = 0.0
     declared_s: float = 0.0
     is_cut: bool = False
-    endless: frozenset[str] = frozenset()
-    unknown: frozenset[str] = frozenset()
+    endless: frozenset[Endless] = frozenset()
+    unknown: frozenset[Unknown] = frozenset()
     longest: float = 0
     signals: frozenset[str] = frozenset()
 
@@ -153,7 +154,6 @@ def call(
     `own_tokens` of the input are not the request's: the system prompt, the words of a judge or a classifier.
     """
     microusd, unknown = _microusd(model, input_tokens, output_tokens)
-    endless = frozenset[str]() if total_s is not None else frozenset((f"`{model.name}` has no time-out of its own",))
     return Load(
         calls={(model.name, purpose): 1},
         total=1,
@@ -161,7 +161,7 @@ def call(
         per_token=_per_token(model, purpose, output_tokens, own_tokens),
         time_s=inf if total_s is None else total_s,
         declared_s=total_s or 0.0,
-        endless=endless,
+        endless=frozenset() if total_s is not None else frozenset((NoTimeout(model.name),)),
         unknown=frozenset() if unknown is None else frozenset((unknown,)),
         longest=min(output_tokens, inf if model.context_tokens is None else model.context_tokens),
     )
@@ -175,19 +175,22 @@ def _dearest(model: Model) -> tuple[int, int] | None:
     return dearest_input, max(prices.output, prices.reasoning or 0)
 
 
-def _microusd(model: Model, input_tokens: float, output_tokens: float) -> tuple[int | None, str | None]:
+def _microusd(model: Model, input_tokens: float, output_tokens: float) -> tuple[int | None, Unknown | None]:
     """The most that a call can cost, or why that is unknown. A prompt and its answer share the context window."""
     if (prices := _dearest(model)) is None:
-        return None, f"the price of `{model.name}` is unknown"
+        return None, NoPrice(model.name)
     window = inf if model.context_tokens is None else model.context_tokens
     left, exact = window, 0
-    both = [("a request to", prices[0], input_tokens), ("an answer of", prices[1], output_tokens)]
-    for what, price, tokens in sorted(both, key=lambda each: -each[1]):
+    both: list[tuple[Unknown, int, float]] = [
+        (LongRequest(model.name), prices[0], input_tokens),
+        (LongAnswer(model.name), prices[1], output_tokens),
+    ]
+    for reason, price, tokens in sorted(both, key=lambda each: -each[1]):
         if price == 0:
             continue
         count = min(tokens, left)
         if count == inf:
-            return None, f"{what} `{model.name}` may be of any length"
+            return None, reason
         exact += price * int(count)
         left -= count
     return -(-exact // TOKENS_PER_PRICE), None

@@ -153,7 +153,7 @@ def _cost(flow: Flow, load: Load) -> Cost:
         by="max_cost" if is_refused else "unknown" if calls is None else "calls",
         calls_microusd=calls,
         per_token=load.per_token,
-        unknown=tuple(sorted(load.unknown)),
+        unknown=tuple(sorted(each.text for each in load.unknown)),
     )
 
 
@@ -164,7 +164,7 @@ def _time(flow: Flow, load: Load) -> Time:
         worst_s=_rounded(min(worst_s, flow.deadline_s)) or 0.0,
         by="deadline" if is_over else "with" if load.is_cut else "time-outs",
         calls_s=_rounded(load.time_s) if isfinite(load.time_s) else None,
-        endless=tuple(sorted(load.endless)),
+        endless=tuple(sorted(each.text for each in load.endless)),
     )
 
 
@@ -244,7 +244,7 @@ def _remarks(plan: Plan, flow: Flow, whole: Bound) -> Iterator[str]:
 def _degraded(plan: Plan, flow: Flow) -> Iterator[str]:
     targets = " or ".join(f"`{step_text(plan, each)}`" for each in degraded_to(plan, flow))
     if targets:
-        yield f"budget `{flow.budget}` may ask {targets} in place of an arm's target: each way is at the worse of them"
+        yield f"budget `{flow.budget}` may ask {targets} in place of an arm's target, or after it has begun: each way counts both"
 
 
 def _first(reasons: tuple[str, ...], shown: int = 3) -> str:

@@ -14,6 +14,7 @@ import attrs
 
 from mmflow.bounds.load import Load, at_once, call, in_turn, worst
 from mmflow.bounds.prompts import prompt_signals, prompt_tokens
+from mmflow.bounds.reasons import AskedToWait, NoScorerTimeout, OpaqueStrategy
 from mmflow.bounds.walk import Choices, bottom_up, targets_of
 from mmflow.plan import (
     Ask,
@@ -51,13 +52,14 @@ def worst_case(
 ) -> Load:
     """The load of a request that takes these arms; of the worst of them in a table that is not among the choices.
 
-    Where the flow's budget may replace the arm's target, of the worse of both. Models that are `refused` are not asked. Without
-    `is_repeated`, nothing is tried a second time: neither by a fallback nor for the contract of the answer.
+    Where the flow's budget may replace the arm's target, of both, one after the other. Models that are `refused` are not asked.
+    Without `is_repeated`, nothing is tried a second time: neither by a fallback nor for the contract of the answer.
     """
     found = _Worst(plan, flow, choices, inf if max_input_tokens is None else max_input_tokens, refused, is_repeated)
     load = found.step(flow.step, flow.max_output_tokens)
-    for target in degraded_to(plan, flow):
-        load = load | found.step(target, flow.max_output_tokens)
+    if instead := [found.step(target, flow.max_output_tokens) for target in degraded_to(plan, flow)]:
+        # A budget may replace a step when one of its calls no longer fits: what was asked until then is paid, too.
+        load = in_turn([worst([load, *instead]) if len(instead) > 1 else load, worst(instead)])
     load = attrs.evolve(load, signals=load.signals.union(guarding(plan, flow)))
     return in_turn([load, *(found.classified(plan.classifiers[name]) for name in sorted(load.signals))])
 
@@ -187,7 +189,7 @@ class _Worst:
                 load = in_turn([each.times(1 + step.retry_times) for each in loads])
                 # Doubled after each attempt but the last; the cap keeps the power within a float.
                 pauses_s = step.backoff_s * (2.0 ** min(step.retry_times, 1000) - 1) * len(loads)
-                asked_to_wait = (f"a server may ask `{step.name}` to wait (Retry-After)",) if step.retry_times else ()
+                asked_to_wait = (AskedToWait(step.name),) if step.retry_times else ()
                 return attrs.evolve(
                     load,
                     time_s=load.time_s + pauses_s,
@@ -207,7 +209,7 @@ class _Worst:
             return Load()
         judged = [self._judged(scorers_of(step, self.plan), each.longest) for each in loads]
         if step.calls is None:
-            opaque = frozenset((f"strategy `{step.name}` does not say how many calls it makes",))
+            opaque = frozenset((OpaqueStrategy(step.name),))
             load = in_turn([*loads, *judged])
             return attrs.evolve(load, microusd=None, per_token=None, time_s=inf, endless=load.endless | opaque, unknown=opaque)
         rounds, rest = divmod(step.calls.most, len(loads))
@@ -230,7 +232,7 @@ class _Worst:
         for scorer in scorers:
             own = OPINION_PROMPT_TOKENS + _tokens_of(scorer)
             calls = [self._opinion(model, "judge", self.max_input + longest, own) for model in asked_by(scorer, self.plan)]
-            unbounded = frozenset((f"scorer `{scorer.name}` has no time-out",))
+            unbounded = frozenset((NoScorerTimeout(scorer.name),))
             loads.append(attrs.evolve(in_turn(calls), time_s=inf, endless=unbounded, longest=0))
         return in_turn(loads)
 

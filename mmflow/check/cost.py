@@ -9,6 +9,7 @@ from mmflow.bounds.asks import asks
 from mmflow.bounds.cases import Case
 from mmflow.bounds.load import Load
 from mmflow.bounds.names import step_text, target_text
+from mmflow.bounds.reasons import LongAnswer, OpaqueStrategy, Unknown
 from mmflow.bounds.typical import dearest_call_microusd, typical_microusd
 from mmflow.bounds.worst import worst_case
 from mmflow.check.paths import Paths, money_text
@@ -65,16 +66,16 @@ def _too_dear(paths: Paths, limit: _Limit) -> Diagnostic | None:
         (case, worst_case(plan, flow, case.choices, case.shortest, refused=case.refused, is_repeated=False))
         for case in paths.cases
     ]
-    for case, load in sorted(loads, key=lambda each: min(each[1].unknown, default="").startswith("strategy")):
-        if load.microusd is None:
-            why = min(load.unknown)
-            message = f"{paths.when(case)}a request of `{flow.name}` may cost any amount, above {limit.text}: {why}"
-            if why.startswith("strategy"):
-                # Its plugin is somebody else's, and the limit holds all the same.
-                help = "use a strategy that declares its calls"
-                return warning("worst-cost", message, limit.span, notes=_way(paths, case), help=help)
-            help = "set `max_output` in the flow" if "answer" in why else "declare what is not known"
-            return error("worst-cost", message, limit.span, notes=_way(paths, case), help=help)
+    boundless = [(case, min(load.unknown, key=_text)) for case, load in loads if load.microusd is None]
+    if boundless:
+        case, why = min(boundless, key=lambda each: isinstance(each[1], OpaqueStrategy))
+        message = f"{paths.when(case)}a request of `{flow.name}` may cost any amount, above {limit.text}: {why.text}"
+        if isinstance(why, OpaqueStrategy):
+            # Its plugin is somebody else's, and the limit holds all the same.
+            help = "use a strategy that declares its calls"
+            return warning("worst-cost", message, limit.span, notes=_way(paths, case), help=help)
+        help = "set `max_output` in the flow" if isinstance(why, LongAnswer) else "declare what is not known"
+        return error("worst-cost", message, limit.span, notes=_way(paths, case), help=help)
     dear = [(case, load.microusd) for case, load in loads if load.microusd is not None and load.microusd > limit.microusd]
     if not dear:
         return None
@@ -86,6 +87,10 @@ def _too_dear(paths: Paths, limit: _Limit) -> Diagnostic | None:
     help = "lower `max_output`, raise the limit, or route to something cheaper"
     notes = [*_way(paths, case), *_others(paths, [each for each in dear if each[0] is not case])]
     return error("worst-cost", message, limit.span, notes=notes, help=help)
+
+
+def _text(reason: Unknown) -> str:
+    return reason.text
 
 
 def _dear_if_long(paths: Paths, limit: _Limit) -> Diagnostic | None:

@@ -17,7 +17,7 @@ from mmflow.plugin import Call, CallError, Duration
 from mmflow.runtime.alarms import Alarm, Alarms, Timeout
 from mmflow.runtime.deadline import Bounds
 from mmflow.runtime.events import StateChanged, Waited, Waiting
-from mmflow.runtime.limits_redis import SharedGate, SharedLimits, SharedLine, SharedWay, Ticket
+from mmflow.runtime.limits_redis import SharedGate, SharedLimits, SharedLine, SharedWay, Ticket, TooLate
 from mmflow.runtime.record import Record
 from mmflow.units import Rate as WrittenRate
 from mmflow.units import text_of
@@ -435,6 +435,9 @@ class Limits:
                 ticket = await shared.enter(need.tokens, bounds.left_s(began_at))
         except BaseException as error:  # whatever it is, cancellation included, it is raised again, and nothing was sent
             permit.leave(0, was_sent=False)
+            if isinstance(error, TooLate):
+                what = f"would have its turn among all processes in {_text(error.wait_s)}"
+                raise _late(model, what, "the limits they share", bounds, error.wait_s) from None
             if isinstance(error, TimeoutError):
                 raise _late(model, "did not have its turn among all processes", "the limits they share", bounds) from None
             raise
@@ -443,7 +446,7 @@ class Limits:
         permit.ticket = ticket
         if ticket.known:
             if is_share:
-                self._take_share(way, 1)
+                self._take_share(way, None)
             if (waited_s := record.clock() - began_at) >= TOLD_S:
                 record.write(Waited(at_s=record.now(), path=path, model=model, wait_s=waited_s))
             return True
@@ -453,10 +456,11 @@ class Limits:
         permit.leave(0, was_sent=False)
         return False
 
-    def _take_share(self, way: _Way, of: int) -> None:
+    def _take_share(self, way: _Way, of: int | None) -> None:
+        """Go on with this process's share, of so many; None is the whole again, shared with all."""
         for gate in way.gates:
-            gate.take_share(of)
-        if of == 1:
+            gate.take_share(of or 1)
+        if of is None:
             self._shares.difference_update(way.gates)
         else:
             self._shares.update(way.gates)

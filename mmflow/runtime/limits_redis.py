@@ -164,6 +164,14 @@ class Ticket:
         self.way.left(self, tokens, was_sent=was_sent)
 
 
+class TooLate(Exception):
+    """A turn would come after the deadline: in `wait_s`, as far as one can tell."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(wait_s)
+        self.wait_s = wait_s
+
+
 @attrs.define(eq=False)
 class _Asked:
     tokens: int
@@ -208,7 +216,10 @@ class SharedWay:
         return self._line.peers
 
     async def enter(self, tokens: int, left_s: float) -> Ticket:
-        """Wait for a turn, first come, first served. At once while Redis is away, and then the ticket is not `known` there."""
+        """Wait for a turn, first come, first served. At once while Redis is away, and then the ticket is not `known` there.
+
+        `TooLate`, at once, where the turn would come later than in `left_s`.
+        """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop, self._task, self._moved = loop, None, asyncio.Event()
@@ -221,7 +232,7 @@ class SharedWay:
         except asyncio.CancelledError:
             if asked in self._asked:
                 self._asked.remove(asked)
-            elif asked.answer.done() and not asked.answer.cancelled():
+            elif asked.answer.done() and not asked.answer.cancelled() and asked.answer.exception() is None:
                 asked.answer.result().leave(0, was_sent=False)
             raise
 
@@ -307,7 +318,14 @@ class SharedWay:
                     each.answer.set_result(ticket)
             if int(granted) == len(wanted):
                 return 0.0
-            return min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, int(wait_us) / 1e6 or LONGEST_PAUSE_S / 5))
+            first, wait_s = wanted[int(granted)], int(wait_us) / 1e6
+            if time.monotonic() + wait_s >= first.ends_at:
+                if first in self._asked:
+                    self._asked.remove(first)
+                if not first.answer.done():
+                    first.answer.set_exception(TooLate(wait_s))
+                return 0.0
+            return min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, wait_s or LONGEST_PAUSE_S / 5))
 
     def _ticket(self, asked: _Asked, fields: list[tuple[str, str]] | None) -> Ticket:
         ticket = Ticket(self, asked.tokens, fields, asked.ends_at)

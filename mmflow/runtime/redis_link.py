@@ -247,7 +247,8 @@ def client_of(address: RedisAddress) -> Any:
 def without_secrets(text: str, url: str) -> str:
     """A message without what the URL has before its `@`."""
     parts = urlsplit(url)
-    for each in (url, parts.netloc, parts.password, parts.username):
+    before = parts.netloc.rpartition("@")[0]
+    for each in (url if before else "", before, parts.password, parts.username):
         if each and len(each) > 3 and each != parts.hostname:
             text = text.replace(each, "***")
     return text

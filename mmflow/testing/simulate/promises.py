@@ -33,8 +33,8 @@ def answered(caller: Caller, plan: Plan) -> Iterator[str]:
         if caller.left_at is not None and not caller.is_held_up:
             yield "the caller left, and the request went on to its end"
     if caller.left_at is not None and caller.ended_at is not None:
-        late_s = caller.ended_at - caller.left_at - caller.delayed_s
-        if late_s > TICK_S:
+        late_s = caller.ended_at - caller.left_at
+        if late_s > TICK_S and not caller.is_held_up:
             yield f"the caller left, and the request went on for {late_s:g}s"
 
 

@@ -112,6 +112,8 @@ async def _run(world: World, size: Size, random: Random) -> None:
     for _ in range(3):
         await asyncio.sleep(0)
     world.left = sorted(str(each.get_coro()) for each in asyncio.all_tasks() if each is not asyncio.current_task())
+    # The alarm of a limit that nobody waits for any more rings at its time.
+    await asyncio.sleep(LONGEST_S)
     calls = next((each.calls for each in world.callers if each.calls is not None), None)
     if calls is not None:
         world.shared, world.alarms = calls.shared, len(calls.alarms)

@@ -111,6 +111,7 @@ class _Answer(msgspec.Struct, rename="camel"):
     output: _Output | None = None
     stop_reason: str | None = None
     usage: dict[str, Any] | None = None
+    error: Any = None
 
 
 class _Event(msgspec.Struct, rename="camel"):
@@ -148,12 +149,12 @@ class Bedrock:
             reply = await self._http.post(url, msgspec.Raw(data), headers, call.timeouts)
             if not 200 <= reply.status < 300:
                 raise _error_of(reply, secrets)
-            return _whole(reply.body, reply.headers)
+            return _whole(reply.body, reply.headers, secrets)
         async with self._http.stream(url, msgspec.Raw(data), headers, call.timeouts) as stream:
             if not 200 <= stream.status < 300:
                 raise _error_of(HttpReply(stream.status, stream.headers, await stream.body()), secrets)
             if is_whole(stream):
-                whole = _whole(await stream.body(), stream.headers)
+                whole = _whole(await stream.body(), stream.headers, secrets)
                 if emit is not None:
                     await emit(whole_delta(whole))
                 return whole
@@ -173,11 +174,13 @@ class Bedrock:
         return {**signature, **self._headers}, secrets
 
 
-def _whole(body: bytes, headers: Mapping[str, str]) -> Reply:
+def _whole(body: bytes, headers: Mapping[str, str], secrets: tuple[Secret | None, ...]) -> Reply:
     answer = decoded(_decode_answer, body)
+    if answer.error:
+        raise error_in(answer.error, secrets)
     if answer.output is None or answer.output.message is None:
         raise CallError("protocol", "the provider sent an answer without a message")
-    gathered = _Gathered(headers.get(_REQUEST_ID), ())
+    gathered = _Gathered(headers.get(_REQUEST_ID), secrets)
     for index, block in enumerate(answer.output.message.content or ()):
         gathered.add_block(index, block)
     gathered.end(answer.stop_reason)

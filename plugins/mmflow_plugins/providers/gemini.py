@@ -1,7 +1,7 @@
 """`gemini`: Google's Gemini API.
 
-From https://ai.google.dev/api (`generateContent`, `streamGenerateContent`, version v1beta) and the types of Google's Python
-client google-genai 3.4 (November 2026).
+From https://ai.google.dev/api (`generateContent`, `streamGenerateContent`) and the types of Google's Python client google-genai 3.4
+(November 2026). That client asks `v1` since; `v1beta` knows all that `v1` does, previews and the aliases of models beside it.
 """
 
 import re

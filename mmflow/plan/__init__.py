@@ -1,0 +1,72 @@
+"""The plan: what a workflow file means, as plain data that is saved as JSON and run without the language.
+
+Steps refer to one another by name in `Plan.steps`; the compiler guarantees that every name resolves and that no step
+reaches itself.
+"""
+
+from mmflow.plan.conditions import All as All
+from mmflow.plan.conditions import Any_ as Any_
+from mmflow.plan.conditions import LabelIs as LabelIs
+from mmflow.plan.conditions import Not as Not
+from mmflow.plan.conditions import Operator as Operator
+from mmflow.plan.conditions import RequestIs as RequestIs
+from mmflow.plan.conditions import ScoreIs as ScoreIs
+from mmflow.plan.conditions import Test as Test
+from mmflow.plan.conditions import TextMatches as TextMatches
+from mmflow.plan.conditions import compare as compare
+from mmflow.plan.conditions import signals_of as signals_of
+from mmflow.plan.declarations import Classifier as Classifier
+from mmflow.plan.declarations import Limits as Limits
+from mmflow.plan.declarations import Provider as Provider
+from mmflow.plan.declarations import Rate as Rate
+from mmflow.plan.declarations import Scorecard as Scorecard
+from mmflow.plan.declarations import Scorer as Scorer
+from mmflow.plan.file import SCHEMA as SCHEMA
+from mmflow.plan.file import Plan as Plan
+from mmflow.plan.file import PlanError as PlanError
+from mmflow.plan.file import decode as decode
+from mmflow.plan.file import encode as encode
+from mmflow.plan.file import fingerprint as fingerprint
+from mmflow.plan.flows import Budget as Budget
+from mmflow.plan.flows import Cache as Cache
+from mmflow.plan.flows import Flow as Flow
+from mmflow.plan.flows import Output as Output
+from mmflow.plan.flows import Prompt as Prompt
+from mmflow.plan.flows import PromptArm as PromptArm
+from mmflow.plan.flows import Sla as Sla
+from mmflow.plan.flows import Slot as Slot
+from mmflow.plan.flows import Threshold as Threshold
+from mmflow.plan.guards import Guard as Guard
+from mmflow.plan.guards import Rule as Rule
+from mmflow.plan.guards import TargetIs as TargetIs
+from mmflow.plan.guards import meets as meets
+from mmflow.plan.steps import Arm as Arm
+from mmflow.plan.steps import Ask as Ask
+from mmflow.plan.steps import CallSummary as CallSummary
+from mmflow.plan.steps import Cascade as Cascade
+from mmflow.plan.steps import Experiment as Experiment
+from mmflow.plan.steps import Fallback as Fallback
+from mmflow.plan.steps import Route as Route
+from mmflow.plan.steps import Slice as Slice
+from mmflow.plan.steps import Split as Split
+from mmflow.plan.steps import Step as Step
+from mmflow.plan.steps import Strategy as Strategy
+from mmflow.plan.steps import Tier as Tier
+from mmflow.plan.steps import With as With
+from mmflow.plan.tests import TEST_INPUT as TEST_INPUT
+from mmflow.plan.tests import CallsAre as CallsAre
+from mmflow.plan.tests import Came as Came
+from mmflow.plan.tests import ExpectAll as ExpectAll
+from mmflow.plan.tests import ExpectAny as ExpectAny
+from mmflow.plan.tests import Expectation as Expectation
+from mmflow.plan.tests import Expected as Expected
+from mmflow.plan.tests import ExpectNot as ExpectNot
+from mmflow.plan.tests import Guessed as Guessed
+from mmflow.plan.tests import Happened as Happened
+from mmflow.plan.tests import Measured as Measured
+from mmflow.plan.tests import NeverCalled as NeverCalled
+from mmflow.plan.tests import Script as Script
+from mmflow.plan.tests import ServedBy as ServedBy
+from mmflow.plan.tests import TestCase as TestCase
+from mmflow.plan.tests import Turn as Turn
+from mmflow.plugin import Model as Model
