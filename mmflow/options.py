@@ -286,6 +286,12 @@ def construct(cls: type[_T], arguments: Mapping[str, object]) -> _T:
         raise OptionError(_refused_field(cls, arguments), str(error)) from error
 
 
+def construct_named(cls: type[_T], values: Mapping[str, object]) -> _T:
+    """`construct` from values by their names in the language; names that the class does not have are left out."""
+    named = {each.name: values.get(public_name(each.name)) for each in _attributes(cls)}
+    return construct(cls, {name: value for name, value in named.items() if value is not None})
+
+
 def _refused_field(cls: type, arguments: Mapping[str, object]) -> str:
     """Which field a class refused: the first whose own validator does."""
     for attribute in _attributes(cls):

@@ -278,6 +278,10 @@ class EventStream(Protocol):
         """The bytes as they come, for a stream of another form; it ends and fails as `events` does."""
         ...
 
+    def said_nothing(self) -> None:
+        """What was read last holds nothing of the answer, such as a sign of life: the bounds on the next piece of it go on."""
+        ...
+
 
 class Http(Protocol):
     """The one way to the network. Faults arrive as `CallError`; sizes, redirects and times are bounded."""

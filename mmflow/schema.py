@@ -76,10 +76,11 @@ class FieldSchema(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Using(msgspec.Struct, frozen=True, kw_only=True):
-    """What `using` names in a block: a word of `words[kind]`. Where it is not required, the block's own name is the word."""
+    """What `using` names in a block: a word of `words[kind]`. Without it the word is `default`, or the block's own name."""
 
     kind: str
     required: bool
+    default: str | None = None
 
 
 class KindSchema(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +151,7 @@ def schema_of(registry: Registry, kinds: Mapping[str, Kind] = KINDS) -> Schema:
 
 
 def _kind(kind: Kind) -> KindSchema:
-    using = None if kind.word is None else Using(kind=kind.word, required=kind.word_required)
+    using = None if kind.word is None else Using(kind=kind.word, required=kind.word_required, default=kind.default_word)
     return KindSchema(
         doc=doc_of(kind.fields), arms=kind.arms, is_target=kind.name in TARGET_KINDS, using=using, fields=_fields(kind.fields)
     )

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from asked import Asked
 from hypothesis import given
 from hypothesis import strategies as st
 from mmflow_plugins.scorers import agreement
@@ -10,17 +11,6 @@ from mmflow_plugins.scorers import agreement
 from mmflow.plugin import OPINION_OUTPUT_TOKENS, CallError, Message, ModelName, Reply, Request
 
 REQUEST = Request(messages=(Message("system", "Be brief."), Message("user", "What is 6 × 7?")))
-
-
-class Asked:
-    """A model that gives one reply, and remembers what it was asked."""
-
-    def __init__(self, text):
-        self.text, self.calls = text, []
-
-    async def __call__(self, model, messages, *, max_output_tokens):
-        self.calls.append((model, tuple(messages), max_output_tokens))
-        return Reply(text=self.text)
 
 
 def score(answer, ask):

@@ -3,26 +3,16 @@
 import asyncio
 
 import pytest
+from asked import Asked
 from hypothesis import given
 from hypothesis import strategies as st
 from mmflow_plugins.classifiers import ask
 from mmflow_plugins.providers.sim import Sim, SimOptions
 
 from mmflow.options import construct
-from mmflow.plugin import Call, CallError, Model, ModelName, OptionError, Reply, Request
+from mmflow.plugin import Call, CallError, Model, ModelName, OptionError, Request
 
 LABELS = ("code", "math", "small_talk")
-
-
-class Asked:
-    """A model that gives one reply, and remembers what it was asked."""
-
-    def __init__(self, text):
-        self.text, self.calls = text, []
-
-    async def __call__(self, model, messages, *, max_output_tokens):
-        self.calls.append((model, tuple(messages), max_output_tokens))
-        return Reply(text=self.text)
 
 
 def classifier(**fields):

@@ -546,8 +546,10 @@ async def test_a_file_that_cannot_be_used_refuses_requests_and_says_which(tmp_pa
 
 
 async def test_what_could_not_be_settled_is_settled_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmflow.runtime import allowance
     from mmflow.runtime import state_file as module
 
+    monkeypatch.setattr(allowance, "FRESH_S", -1.0)
     store = StateFile(tmp_path / "state.sqlite")
     promise = Promise("one", daily(), 66, NOON + 60)
     await store.reserve(promise, 100, NOON)

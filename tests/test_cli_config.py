@@ -7,7 +7,6 @@ from cli import Shell
 
 from mmflow.cli.config import find
 
-THERE_ALREADY = 1
 WRONG_USE = 2
 
 

@@ -410,6 +410,14 @@ def test_a_retry_after_past_the_deadline_goes_to_the_next_target_at_once() -> No
     assert (result.ended.model, result.ended.at_s) == ("large", 0.0)
 
 
+@pytest.mark.parametrize(("p95_s", "answers", "at_s"), [(4.0, "large", 4.0), (3.0, "small", 6.0), (None, "small", 6.0)])
+def test_a_pause_leaves_the_next_target_the_time_that_it_needs(p95_s: float | None, answers: str, at_s: float) -> None:
+    models = [model("small"), model("large", p95_s=p95_s)]
+    of = plan_of(plan.Fallback("main", ("small", "large"), ("429",), retry_times=5), models=models, deadline_s=9.5)
+    result = run(of, {"small": [fail(429, retry_after_s=6), reply("Yes.")], "large": [reply("Yes.", after_s=4)]})
+    assert (result.ended.model, result.ended.at_s) == (answers, at_s)
+
+
 # ---- cascade ----------------------------------------------------------------------------------------------------------------
 
 ANSWERED = plan.Cascade("main", ("small", "medium", "large"), plan.ScoreIs("fine", ">=", 0.5), "fine >= 0.5")

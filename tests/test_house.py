@@ -54,6 +54,14 @@ def test_a_broad_except_says_why(path: Path) -> None:
     assert broad_excepts_without_a_reason(text) == []
 
 
+def test_a_diagnostic_is_made_by_a_function_of_its_name() -> None:
+    trees = [ast.parse(path.read_text()) for path in files("mmflow/syntax/*.py", "mmflow/check/**/*.py")]
+    functions = {node.name.lstrip("_") for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    codes = [path.stem for path in files("mmflow/diagnostics/pages/*.md")]
+    assert codes
+    assert [code for code in codes if code.replace("-", "_") not in functions] == []
+
+
 def broad_excepts_without_a_reason(text: str) -> list[int]:
     """Lines of handlers of anything at all that have no comment: above them, on them or at the start of their body."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)

@@ -77,6 +77,14 @@ def test_an_answer_of_any_length_has_no_bound() -> None:
     assert (diagnostic.severity, diagnostic.help) == ("error", "set `max_output` in the flow")
 
 
+def test_a_judge_without_a_price_is_told_once() -> None:
+    judge = f'{OWN} }}\nmodel answerer {{ provider = own, id = "x", max_output = 1k }}\n'
+    judge += "scorer quality using judge { model = answerer }\n"
+    cascade = f"cascade judged {{ steps = [mini, strong], accept = quality >= 0.5, {JUDGED} }}\n"
+    text = MINI + STRONG + judge + cascade + flow("max_input = 1k", "max_output = 1k", "max_cost = $1", body="else -> judged")
+    assert codes(text) == ["unknown-price"]
+
+
 def test_a_retry_that_may_cost_too_much_is_a_warning() -> None:
     retry = "fallback again { try = [strong], on = [5xx], retry = { times = 2 } }\n"
     text = STRONG + retry + flow("max_input = 1k", "max_output = 1k", "max_cost = $0.02", body="else -> again")

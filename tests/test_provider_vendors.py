@@ -10,7 +10,7 @@ from mmflow_plugins.providers.memory import Memory
 from provider_calls import KEY, LentHost, ask, call, fault
 from upstream import TEXT, Upstream, chat, chunk
 
-from mmflow.plugin import Delta, Function, Message, OptionError, Provider, ToolCall, Usage
+from mmflow.plugin import Delta, Function, Message, Provider, ToolCall, Usage
 from mmflow.runtime.http import AioHttp
 
 Vendor = Callable[..., Provider]
@@ -117,10 +117,10 @@ async def test_azure_takes_the_address_of_the_resource_however_it_is_copied(vend
     assert {seen.body["model"] for seen in upstream.seen} == {"good"}
 
 
-def test_azure_refuses_a_dated_version_of_the_responses_protocol(vendor: Vendor) -> None:
-    with pytest.raises(OptionError) as caught:
-        vendor("azure_openai", api="responses", api_version="2024-10-21")
-    assert caught.value.field == "api_version"
+async def test_azure_has_a_dated_address_of_the_responses_protocol_too(vendor: Vendor, upstream: Upstream) -> None:
+    await ask(vendor("azure_openai", api="responses", api_version="2025-04-01-preview"), call("my-gpt"))
+    assert upstream.seen[0].path == "/openai/responses?api-version=2025-04-01-preview"
+    assert upstream.seen[0].body["model"] == "my-gpt"
 
 
 # ---- thoughts -------------------------------------------------------------------------------------------------------------

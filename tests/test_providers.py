@@ -217,6 +217,18 @@ async def test_a_bound_on_the_first_token_holds_though_nobody_streams(provider: 
     assert (error.error_class, error.message) == ("timeout", "no first token within 50ms")
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_what_holds_no_piece_of_the_answer_is_no_first_token(provider: Provider, streamed: bool) -> None:
+    error = await fault(provider, call("says_nothing", timeouts=Timeouts(first_token_s=0.1, total_s=5)), streamed=streamed)
+    assert (error.error_class, error.message) == ("timeout", "no first token within 100ms")
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+async def test_signs_of_life_are_no_pieces_of_an_answer(provider: Provider, streamed: bool) -> None:
+    error = await fault(provider, call("says_no_more", timeouts=Timeouts(idle_s=0.1, total_s=5)), streamed=streamed)
+    assert (error.error_class, error.message) == ("timeout", "nothing more came for 100ms")
+
+
 async def test_what_is_for_routing_stays_here(provider: Provider, upstream: Upstream) -> None:
     await ask(provider, call(user="ann@example.com", language="de", meta={"team": "blue"}))
     sent = str(upstream.seen[0].body)

@@ -444,6 +444,37 @@ async def comments_only(wire: Wire) -> None:
 
 
 @behaviour
+async def says_nothing(wire: Wire) -> None:
+    """Begins an answer, gives signs of life, and no token comes."""
+    await wire.begin_stream()
+    await _signs_of_life(wire)
+
+
+@behaviour
+async def says_no_more(wire: Wire) -> None:
+    """Gives signs of life after the first token, and no other comes."""
+    await wire.begin_stream()
+    await _first_token(wire)
+    await _signs_of_life(wire)
+
+
+async def _signs_of_life(wire: Wire) -> None:
+    while True:
+        match wire.api:
+            case "messages":
+                await messages_events(wire, message_start(), {"type": "ping"})
+            case "responses":
+                await wire.event({"type": "response.in_progress", "response": response(status="in_progress", usage=None)})
+            case "gemini":
+                await wire.event({"usageMetadata": GEMINI_USAGE, "modelVersion": "served-1"})
+            case "bedrock":
+                await wire.piece(amazon("messageStart", {"role": "assistant"}))
+            case _:
+                await wire.event(chunk({"role": "assistant", "content": ""}))
+        await asyncio.sleep(0.01)
+
+
+@behaviour
 async def dribble(wire: Wire) -> None:
     """A byte at a time, for ever."""
     await wire.begin_stream()

@@ -1,83 +1,64 @@
 """Why a load has no bound of its own."""
 
+from typing import ClassVar
+
 import attrs
 
 
 @attrs.frozen
-class NoPrice:
+class Reason:
+    """A reason, by the name of what it is about."""
+
+    name: str
+
+    form: ClassVar[str]
+
+    @property
+    def text(self) -> str:
+        """The reason in words, as `mmflow plan` shows it."""
+        return self.form.format(self.name)
+
+
+class NoPrice(Reason):
     """Nobody knows what a model costs."""
 
-    model: str
-
-    @property
-    def text(self) -> str:
-        return f"the price of `{self.model}` is unknown"
+    form = "the price of `{}` is unknown"
 
 
-@attrs.frozen
-class LongRequest:
+class LongRequest(Reason):
     """Neither the flow nor the window of a model bounds what it reads."""
 
-    model: str
-
-    @property
-    def text(self) -> str:
-        return f"a request to `{self.model}` may be of any length"
+    form = "a request to `{}` may be of any length"
 
 
-@attrs.frozen
-class LongAnswer:
+class LongAnswer(Reason):
     """Neither the flow nor a model bounds what it writes."""
 
-    model: str
-
-    @property
-    def text(self) -> str:
-        return f"an answer of `{self.model}` may be of any length"
+    form = "an answer of `{}` may be of any length"
 
 
-@attrs.frozen
-class OpaqueStrategy:
-    """A plugin that does not declare its calls."""
+class OpaqueStrategy(Reason):
+    """A strategy whose plugin does not declare its calls."""
 
-    strategy: str
-
-    @property
-    def text(self) -> str:
-        return f"strategy `{self.strategy}` does not say how many calls it makes"
+    form = "strategy `{}` does not say how many calls it makes"
 
 
-@attrs.frozen
-class NoTimeout:
-    """A call of a model ends only when it ends."""
+class NoTimeout(Reason):
+    """A call of a model that ends only when it ends."""
 
-    model: str
-
-    @property
-    def text(self) -> str:
-        return f"`{self.model}` has no time-out of its own"
+    form = "`{}` has no time-out of its own"
 
 
-@attrs.frozen
-class NoScorerTimeout:
-    """The language has no time-out for scorers."""
+class NoScorerTimeout(Reason):
+    """A scorer: the language has no time-out for it."""
 
-    scorer: str
-
-    @property
-    def text(self) -> str:
-        return f"scorer `{self.scorer}` has no time-out"
+    form = "scorer `{}` has no time-out"
 
 
-@attrs.frozen
-class AskedToWait:
-    """A pause before a retry is as long as the server says."""
+class AskedToWait(Reason):
+    """A fallback that tries again: the pause before is as long as the server says."""
 
-    fallback: str
-
-    @property
-    def text(self) -> str:
-        return f"a server may ask `{self.fallback}` to wait (Retry-After)"
+    form = "a server may ask `{}` to wait (Retry-After)"
 
 
 Unknown = NoPrice | LongRequest | LongAnswer | OpaqueStrategy

@@ -53,13 +53,15 @@ def worst_case(
     """The load of a request that takes these arms; of the worst of them in a table that is not among the choices.
 
     Where the flow's budget may replace the arm's target, of both, one after the other. Models that are `refused` are not asked.
-    Without `is_repeated`, nothing is tried a second time: neither by a fallback nor for the contract of the answer.
+    Without `is_repeated`, nothing is tried a second time: neither by a fallback, nor for the contract of the answer, nor because
+    the budget ran out in the middle.
     """
     found = _Worst(plan, flow, choices, inf if max_input_tokens is None else max_input_tokens, refused, is_repeated)
     load = found.step(flow.step, flow.max_output_tokens)
     if instead := [found.step(target, flow.max_output_tokens) for target in degraded_to(plan, flow)]:
         # A budget may replace a step when one of its calls no longer fits: what was asked until then is paid, too.
-        load = in_turn([worst([load, *instead]) if len(instead) > 1 else load, worst(instead)])
+        before = worst([load, *instead]) if len(instead) > 1 else load
+        load = in_turn([before, worst(instead)]) if is_repeated else worst([load, *instead])
     load = attrs.evolve(load, signals=load.signals.union(guarding(plan, flow)))
     return in_turn([load, *(found.classified(plan.classifiers[name]) for name in sorted(load.signals))])
 

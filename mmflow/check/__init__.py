@@ -1,4 +1,4 @@
-"""From nodes to a checked program: names, types, routing and bounds, each diagnostic by a function of its code's name."""
+"""From nodes to a checked program and what is wrong with it: each diagnostic is made by a function of its code's name."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
@@ -6,18 +6,18 @@ from datetime import date
 import attrs
 
 from mmflow.check import (
-    bounds,
     files,
     idle,
     keys,
     lifecycle,
-    names,
     plugins,
+    prices,
     privacy,
     routing,
     safety,
     templates,
     tests,
+    tiers,
     trained,
     untested,
     uses,
@@ -33,6 +33,7 @@ from mmflow.check.program import Program as Program
 from mmflow.check.resolve import resolve
 from mmflow.check.scope import Scope
 from mmflow.diagnostics import Diagnostic, sort
+from mmflow.source import Span
 from mmflow.syntax import nodes
 from mmflow.vocabulary import Installed, Vocabulary
 
@@ -89,55 +90,83 @@ def check(
     With `exists`, the other files that it names are looked for. `today` is the day by which models and prices are old. Raises
     `ParamError` for a parameter that cannot be set.
     """
-    modules, before = gather(file, read)
+    modules, of_imports = gather(file, read)
     scope = Scope(vocabulary, modules, with_params(modules, params or {}))
     program = resolve(scope, params or {})
     allowed = allowances(scope)
-    found = scope.diagnostics
-    program, broken = files.measured(program, read)
+    program, of_scorecards = files.measured(program, read)
     program = attrs.evolve(program, tests=tests.cases(program, scope))
-    found.extend(broken)
-    found.extend(files.strange_labels(program))
-    found.extend(files.missing_files(program, exists) if exists is not None else ())
-    found.extend(hidden_names(scope))
-    found.extend(templates.idle_templates(program))
-    found.extend(routing.cascade_without_accept(program))
-    found.extend(routing.shares(program))
-    found.extend(routing.arms(program))
-    unreachable = [each.span for each in found if each.code == "unreachable-arm"]
-    unreachable += [note.span for each in found if each.code == "copied-arm" for note in each.notes if note.span is not None]
-    found.extend(idle.idle_threshold(program, unreachable))
-    placed = trained.on_disk(program) if exists is not None else program
-    found.extend(trained.strange_labels(placed))
-    found.extend(idle.confidence_unreachable(placed))
-    found.extend(bounds.below_bar(program))
-    today = today or date.today()
-    found.extend(lifecycle.ending_models(program, today))
-    found.extend(lifecycle.old_prices(program, today))
-    found.extend(plugins.drifted_plugins(program, scope, read))
+    program, of_catalogue = files.catalogued(program, read)
+    found = scope.diagnostics  # what was said while the blocks were read
+    found += of_scorecards
+    found += of_catalogue
+    found += _of_files(program, exists)
+    found += _of_arms(program, scope)
+    unreachable = _never_taken(found)  # so that what their conditions say does not matter
+    found += _of_bounds(program, exists, unreachable)
+    found += _of_time(program, scope, read, today or date.today())
+    # A key is told as such, and not as a value of the wrong form: all that is said of values comes before.
     found[:] = keys.with_secrets(found, modules)
-    found.extend(safety.impure_conditions(program))
-    found.extend(safety.opaque_strategies(program))
-    found.extend(privacy.lowered_classes(program))
+    found += _of_safety(program)
     if len(program.declarations) == len(scope.blocks):
         # The rest follows names from block to block; with a block missing it would blame the innocent.
-        circles = list(routing.cycle(program))
-        found.extend(circles)
-        found.extend(bounds.unknown_price(program))
-        found.extend(privacy.idle_guard(program))
-        found.extend(privacy.guards(program) if not circles else ())
-        found.extend(privacy.unguarded_classes(program))
-        # A library is not used up by one who imports it.
-        found.extend(each for each in uses.unused(program, scope) if scope.module(each.span) is modules[0])
-        found.extend(unused_imports(program, scope))
+        found += _of_the_whole(program, scope)
         if len(program.tests) == len(scope.tests):
-            found.extend(untested.untested_arm(program, unreachable, modules[0].source))
-    return Checked(program, (*before, *found), scope, tuple(allowed), tuple(plugins.used_plugins(program, scope)))
+            found += untested.untested_arm(program, unreachable, modules[0].source)
+    return Checked(program, (*of_imports, *found), scope, tuple(allowed), tuple(plugins.used_plugins(program, scope)))
 
 
-def unused_imports(program: Program, scope: Scope) -> Iterator[Diagnostic]:
-    """`unused` for imports of which nothing is named; a file without flows may have them for those that import it."""
-    imports = (item for item in program.file.items if isinstance(item, nodes.Import))
-    for item in imports if program.of_kind("flow") else ():
-        if item.name not in scope.used and scope.modules[0].imports[item.name] is not None:
-            yield names.unused(item.name, "the import", item.name_span)
+def _of_files(program: Program, exists: Exists | None) -> Iterator[Diagnostic]:
+    yield from files.strange_labels(program)
+    if exists is not None:
+        yield from files.missing_files(program, exists)
+
+
+def _of_arms(program: Program, scope: Scope) -> Iterator[Diagnostic]:
+    yield from hidden_names(scope)
+    yield from templates.idle_templates(program)
+    yield from routing.cascade_without_accept(program)
+    yield from routing.shares(program)
+    yield from routing.arms(program)
+
+
+def _never_taken(found: Iterable[Diagnostic]) -> list[Span]:
+    """The arms of which it was found that nothing takes them, or that it makes no difference."""
+    unreachable = [each.span for each in found if each.code == "unreachable-arm"]
+    return unreachable + [
+        note.span for each in found if each.code == "copied-arm" for note in each.notes if note.span is not None
+    ]
+
+
+def _of_bounds(program: Program, exists: Exists | None, unreachable: list[Span]) -> Iterator[Diagnostic]:
+    yield from idle.idle_thresholds(program, unreachable)
+    placed = trained.on_disk(program) if exists is not None else program
+    yield from trained.strange_labels(placed)
+    yield from idle.confidence_unreachable(placed)
+    yield from tiers.members(program)
+
+
+def _of_time(program: Program, scope: Scope, read: Reader, today: date) -> Iterator[Diagnostic]:
+    yield from lifecycle.ending_models(program, today)
+    yield from lifecycle.old_prices(program, today)
+    yield from lifecycle.other_prices(program)
+    yield from plugins.drifted_plugins(program, scope, read)
+
+
+def _of_safety(program: Program) -> Iterator[Diagnostic]:
+    yield from safety.impure_conditions(program)
+    yield from safety.opaque_strategies(program)
+    yield from privacy.lowered_classes(program)
+
+
+def _of_the_whole(program: Program, scope: Scope) -> Iterator[Diagnostic]:
+    circles = list(routing.cycle(program))
+    yield from circles
+    yield from prices.unknown_price(program)
+    yield from privacy.idle_guard(program)
+    if not circles:  # on which a walk of the paths would not end
+        yield from privacy.guards(program)
+    yield from privacy.unguarded_classes(program)
+    # A library is not used up by one who imports it.
+    yield from (each for each in uses.unused_names(program, scope) if scope.module(each.span) is scope.modules[0])
+    yield from uses.unused_imports(program, scope)

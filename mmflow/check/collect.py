@@ -8,7 +8,6 @@ from mmflow.check import names, safety, tests, types
 from mmflow.check.imports import Module
 from mmflow.check.kinds import KINDS
 from mmflow.check.scope import Scope
-from mmflow.diagnostics import error
 from mmflow.source import Span
 from mmflow.syntax import nodes
 
@@ -26,10 +25,10 @@ def collect(module: Module, scope: Scope) -> None:
     def enter(name: str, span: Span) -> bool:
         if name in _RESERVED:
             message = f"`{name}` has a meaning of its own in conditions"
-            scope.report(error("reserved-word", message, span, help="choose another name"))
+            scope.report(names.reserved_word(message, span))
         elif name in _KEYWORDS:
             message = f"`{name}` is a word of the language, so nothing is called that"
-            scope.report(error("reserved-word", message, span, help="choose another name"))
+            scope.report(names.reserved_word(message, span))
         if name in taken:
             scope.report(names.duplicate_name(name, span, taken[name]))
             return False
@@ -58,10 +57,10 @@ def collect(module: Module, scope: Scope) -> None:
                 scope.report(types.block_due(name, span, f"write `{name} NAME {{ … }}`"))
             case nodes.Attr(name=name, name_span=span):
                 message = f"`{name} = …` stands outside of a block"
-                scope.report(error("unexpected-token", message, span, help=f"move it into a block, or write `let {name} = …`"))
+                scope.report(types.unexpected_token(message, span, f"move it into a block, or write `let {name} = …`"))
             case nodes.When() | nodes.Else() | nodes.Share():
                 message = "an arm stands outside of a block"
-                scope.report(error("unexpected-token", message, item.span, help="move it into a `flow`, `route` or `split`"))
+                scope.report(types.unexpected_token(message, item.span, "move it into a `flow`, `route` or `split`"))
 
 
 def _enter_block(block: nodes.Block, prefix: str, scope: Scope, enter: Callable[[str, Span], bool]) -> None:

@@ -9,7 +9,7 @@ from mmflow.bounds.asks import asks
 from mmflow.bounds.cases import Case
 from mmflow.bounds.load import Load
 from mmflow.bounds.names import step_text, target_text
-from mmflow.bounds.reasons import LongAnswer, OpaqueStrategy, Unknown
+from mmflow.bounds.reasons import NoPrice, OpaqueStrategy, Unknown
 from mmflow.bounds.typical import dearest_call_microusd, typical_microusd
 from mmflow.bounds.worst import worst_case
 from mmflow.check.paths import Paths, money_text
@@ -42,12 +42,25 @@ def worst_cost(paths: Paths) -> Iterator[Diagnostic]:
     An error where the shortest request may, with each call made once; a warning where only long requests may, or calls that
     are made again. The runtime keeps the limit: it refuses the call that could pass it, in the middle of a request.
     """
-    if any(each.model.prices is None for case in paths.cases for each in asks(paths.plan, paths.flow, case.choices)):
+    if not (limits := list(_limits(paths))):
+        return
+    shortest = [
+        (case, worst_case(paths.plan, paths.flow, case.choices, case.shortest, refused=case.refused, is_repeated=False))
+        for case in paths.cases
+    ]
+    if _lacks_price(paths, [load for _, load in shortest]):
         return  # `unknown-price` says so
-    for limit in _limits(paths):
-        found = _too_dear(paths, limit) or _dear_if_long(paths, limit)
+    for limit in limits:
+        found = _too_dear(paths, limit, shortest) or _dear_if_long(paths, limit)
         if found is not None:
             yield found
+
+
+def _lacks_price(paths: Paths, loads: Sequence[Load]) -> bool:
+    """Whether nobody knows the price of a model that answers, or of one that judges or classifies."""
+    if any(isinstance(why, NoPrice) for load in loads for why in load.unknown):
+        return True
+    return any(each.model.prices is None for case in paths.cases for each in asks(paths.plan, paths.flow, case.choices))
 
 
 def _limits(paths: Paths) -> Iterator[_Limit]:
@@ -60,22 +73,16 @@ def _limits(paths: Paths) -> Iterator[_Limit]:
         yield _Limit(budget.limit_microusd, f"all of budget `{budget.name}`, {text}", paths.span("budget"))
 
 
-def _too_dear(paths: Paths, limit: _Limit) -> Diagnostic | None:
-    plan, flow = paths.plan, paths.flow
-    loads = [
-        (case, worst_case(plan, flow, case.choices, case.shortest, refused=case.refused, is_repeated=False))
-        for case in paths.cases
-    ]
+def _too_dear(paths: Paths, limit: _Limit, loads: Sequence[tuple[Case, Load]]) -> Diagnostic | None:
     boundless = [(case, min(load.unknown, key=_text)) for case, load in loads if load.microusd is None]
     if boundless:
         case, why = min(boundless, key=lambda each: isinstance(each[1], OpaqueStrategy))
-        message = f"{paths.when(case)}a request of `{flow.name}` may cost any amount, above {limit.text}: {why.text}"
+        message = f"{paths.when(case)}a request of `{paths.flow.name}` may cost any amount, above {limit.text}: {why.text}"
         if isinstance(why, OpaqueStrategy):
             # Its plugin is somebody else's, and the limit holds all the same.
             help = "use a strategy that declares its calls"
             return warning("worst-cost", message, limit.span, notes=_way(paths, case), help=help)
-        help = "set `max_output` in the flow" if isinstance(why, LongAnswer) else "declare what is not known"
-        return error("worst-cost", message, limit.span, notes=_way(paths, case), help=help)
+        return error("worst-cost", message, limit.span, notes=_way(paths, case), help="set `max_output` in the flow")
     dear = [(case, load.microusd) for case, load in loads if load.microusd is not None and load.microusd > limit.microusd]
     if not dear:
         return None

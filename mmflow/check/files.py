@@ -1,4 +1,4 @@
-"""Files that a program names beside imports: whether they are there, and what scorecards say."""
+"""Files that a program names beside imports: whether they are there, and what scorecards and the project's catalogue say."""
 
 import os.path
 from collections.abc import Callable, Iterator
@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from mmflow.catalogue import own
 from mmflow.check import labels, names, types
 from mmflow.check.imports import Reader
 from mmflow.check.program import Declaration, Program
@@ -14,7 +15,8 @@ from mmflow.diagnostics import Diagnostic, warning
 from mmflow.options import ClassifierName, File, fields_of
 from mmflow.plugin import CacheWord
 from mmflow.scorecard import Measured, ScorecardError, decode
-from mmflow.source import Span
+from mmflow.source import Source, Span
+from mmflow.wording import clause
 
 Exists = Callable[[str], bool]
 """Whether there is a file at a path."""
@@ -62,6 +64,32 @@ def _found_in(value: Any) -> Iterator[File]:
             yield from _found_in(tuple(value.values()))
         case _ if attrs.has(type(value)):
             yield from _found_in(tuple(getattr(value, each.name) for each in attrs.fields(type(value))))
+
+
+# ---- the project's catalogue --------------------------------------------------------------------------------------------------
+
+
+def catalogued(program: Program, read: Reader) -> tuple[Program, list[Diagnostic]]:
+    """The program with the models of `mmflow.catalogue.json` beside it, if it is there, and what is wrong with that file."""
+    path = path_of(own.FILE, program)
+    try:
+        source = read(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError, LookupError):  # there is none; `LookupError`: files from a mapping
+        return program, []
+    except OSError as problem:  # with other prices than the project's, every cost would be wrong
+        return program, [_no_catalogue(Source(path, ""), f"cannot be read: {clause(problem.strerror)}")]
+    if source.text.startswith("mmflow"):  # a reader may give the one library that it has, whatever it is asked for
+        return program, []
+    try:
+        return attrs.evolve(program, catalogue=own.decode_own(source.text)), []
+    except own.CatalogueError as problem:
+        return program, [_no_catalogue(source, f"is no catalogue: {problem}")]
+
+
+def _no_catalogue(source: Source, problem: str) -> Diagnostic:
+    help = 'it is JSON: `{"schema": 1, "models": [{"provider": "openai", "id": "our-tune", "as_of": "2026-11-24", '
+    help += '"price": {"input": "$3/1M", "output": "$12/1M"}}]}`'
+    return types.out_of_range(f"`{own.FILE}` {problem}", Span(source, 0, 0), help)
 
 
 # ---- scorecards ---------------------------------------------------------------------------------------------------------------

@@ -32,14 +32,19 @@ def hidden_label(label: str, classifier: str, what: str, by: Span, span: Span) -
     message = f"the label `{label}` of `{classifier}` is also the name of {what}"
     if what in _VALUES:
         message += ", which it hides: where a label is due, the label is meant"
-    return warning("hidden-name", message, span, help="rename one of them", notes=[Note("the other one stands here", by)])
+    return hidden_name(message, span, "rename one of them", Note("the other one stands here", by))
 
 
 def hidden_word(word: str, by: nodes.Let, span: Span) -> Diagnostic:
     """A word of the language that is also a `let`, whose value stands in its place."""
     message = f"`{word}` is the value of a `let` here, which hides the word `{word}` of the language"
-    notes = [Note(f"`{word}` is declared here", by.name_span)]
-    return warning("hidden-name", message, span, help=f"rename the `let` if the word `{word}` is meant", notes=notes)
+    declared = Note(f"`{word}` is declared here", by.name_span)
+    return hidden_name(message, span, f"rename the `let` if the word `{word}` is meant", declared)
+
+
+def hidden_name(message: str, span: Span, help: str, other: Note) -> Diagnostic:
+    """A name that stands for two things, of which one is meant."""
+    return warning("hidden-name", message, span, help=help, notes=[other])
 
 
 def _names(module: Module) -> dict[str, tuple[str, Span]]:

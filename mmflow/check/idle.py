@@ -2,11 +2,9 @@
 
 from collections.abc import Collection, Iterator
 
-import attrs
-
 from mmflow.check.program import Declaration, Program
 from mmflow.diagnostics import Diagnostic, warning
-from mmflow.options import construct, public_name
+from mmflow.options import construct_named
 from mmflow.plan import RequestIs, ScoreIs
 from mmflow.plugin import ClassifierWord
 from mmflow.situations import atoms
@@ -17,8 +15,8 @@ FEWEST_TOKENS = 1
 """A request has at least one."""
 
 
-def idle_threshold(program: Program, unreachable: Collection[Span]) -> Iterator[Diagnostic]:
-    """A bound that is always met, or never: of a score, a share of a budget, a confidence, the tokens of a request.
+def idle_thresholds(program: Program, unreachable: Collection[Span]) -> Iterator[Diagnostic]:
+    """`idle-threshold` for bounds of scores, shares of a budget, confidence and tokens that are always met, or never.
 
     `unreachable` are the arms that have been reported for it.
     """
@@ -30,10 +28,10 @@ def idle_threshold(program: Program, unreachable: Collection[Span]) -> Iterator[
                 yield from _of_shares(declaration)
             case "classify" if declaration.fields.confidence == 0:
                 message = f"`{declaration.name}` is never unsure: every guess has a confidence of at least 0"
-                yield _idle(message, declaration.spans["confidence"], "raise `confidence`")
+                yield idle_threshold(message, declaration.spans["confidence"], "raise `confidence`")
             case "tier" if declaration.fields.min_quality == 0:
                 message = f"every model has the quality that `{declaration.name}` promises"
-                yield _idle(message, declaration.spans["min_quality"], "raise `min_quality`, or leave it out")
+                yield idle_threshold(message, declaration.spans["min_quality"], "raise `min_quality`, or leave it out")
             case "flow" | "route":
                 yield from _of_tokens(declaration, unreachable)
 
@@ -44,7 +42,9 @@ def _of_scores(declaration: Declaration) -> Iterator[Diagnostic]:
         if isinstance(atom, ScoreIs) and (met := _met(atom.operator, atom.value, 0, 1)) is not None:
             text = f"`{atom.scorer} {atom.operator} {atom.value:g}`"
             how = "always met, whatever the answer" if met else "never met, so the last step always answers"
-            yield _idle(f"{text} is {how}: a score is from 0 to 1", declaration.spans["accept"], "choose a bound between them")
+            yield idle_threshold(
+                f"{text} is {how}: a score is from 0 to 1", declaration.spans["accept"], "choose a bound between them"
+            )
 
 
 def _of_shares(declaration: Declaration) -> Iterator[Diagnostic]:
@@ -52,10 +52,10 @@ def _of_shares(declaration: Declaration) -> Iterator[Diagnostic]:
     for each in declaration.thresholds:
         text = f"`spent >= {text_of(Share(each.share))}`"
         if each.share <= 0:
-            yield _idle(f"{text} is always met, before anything is spent", each.node.span, "raise the share")
+            yield idle_threshold(f"{text} is always met, before anything is spent", each.node.span, "raise the share")
         elif each.share > 1 and not any(share <= each.share for share in degrades if share is not each.share):
             message = f"{text} is never met: past the limit `{declaration.name}` refuses"
-            yield _idle(message, each.node.span, "lower the share to 100% or less, or `degrade` before it")
+            yield idle_threshold(message, each.node.span, "lower the share to 100% or less, or `degrade` before it")
 
 
 def _of_tokens(declaration: Declaration, unreachable: Collection[Span]) -> Iterator[Diagnostic]:
@@ -71,7 +71,7 @@ def _of_tokens(declaration: Declaration, unreachable: Collection[Span]) -> Itera
                 why = "a request has at least one token"
                 if most is not None and _met(atom.operator, atom.value, FEWEST_TOKENS, None) is None:
                     why = f"`max_input = {text_of(Tokens(most))}` of `{declaration.name}` decides it"
-                yield _idle(
+                yield idle_threshold(
                     f"{text} is {'always' if met else 'never'} met: {why}", arm.node.span, "change the bound, or remove it"
                 )
 
@@ -89,7 +89,8 @@ def _met(operator: str, bound: float, least: float, most: float | None) -> bool 
     return None
 
 
-def _idle(message: str, span: Span, help: str) -> Diagnostic:
+def idle_threshold(message: str, span: Span, help: str) -> Diagnostic:
+    """A bound that is always met, or never."""
     return warning("idle-threshold", message, span, help=help)
 
 
@@ -110,9 +111,8 @@ def _most_confident(declaration: Declaration) -> float | None:
     word = declaration.word
     if not isinstance(word, ClassifierWord):
         return None
-    by_attribute = {each.name: declaration.options.get(public_name(each.name)) for each in attrs.fields(word.options)}
     try:
-        options: object = construct(word.options, {name: value for name, value in by_attribute.items() if value is not None})
+        options: object = construct_named(word.options, declaration.options)
         most = word.most_confident(options, declaration.fields.labels.names)
     except Exception:  # noqa: BLE001 - anybody's code: what it cannot tell is not known
         return None

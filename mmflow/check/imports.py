@@ -5,7 +5,7 @@ A file is a library where it is imported: its flows and tests are left out. Its 
 is the name in the plan. Parameters keep their defaults, unless a caller gives `lib.bar`.
 
 Paths are relative to the importing file, may be absolute, and `..` is taken off a path before the file is opened. Nothing is
-fetched from a network.
+fetched from a network. `mmflow:tiers` is a file that comes with mmflow, whoever reads the others.
 """
 
 import os.path
@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
+from mmflow import library
 from mmflow.check import names, safety
-from mmflow.diagnostics import Diagnostic, error
+from mmflow.diagnostics import Diagnostic, did_you_mean, error
 from mmflow.source import Source
 from mmflow.syntax import nodes
 from mmflow.syntax.parse import parse
@@ -64,17 +65,19 @@ def gather(file: nodes.File, read: Reader) -> tuple[list[Module], list[Diagnosti
                 found.append(safety.python_not_allowed(f"`{item.path.value}`", item.path.span))
                 module.imports[item.name] = None
                 continue
-            path = _beside(os.path.dirname(module.source.path), item.path.value)
+            path = item.path.value
+            if not library.is_library(path):
+                path = _beside(os.path.dirname(module.source.path), path)
             if path not in by_path:
                 try:
-                    source = read(path)
+                    source = library.source(path) if library.is_library(path) else read(path)
                 except (OSError, ValueError) as problem:  # `ValueError`: a name that no file can have
                     by_path[path] = problem
                 else:
                     if source not in by_source:
                         parsed = parse(source)
                         found.extend(parsed.diagnostics)
-                        folder = os.path.dirname(_beside(module.folder, item.path.value))
+                        folder = os.path.dirname(_beside(module.folder, item.path.value.removeprefix(library.PREFIX)))
                         added = Module(parsed.file, f"{module.prefix}{item.name}.", folder, not parsed.diagnostics)
                         by_source[source] = added
                         modules.append(added)
@@ -100,7 +103,10 @@ def unreadable_import(item: nodes.Import, path: str, problem: Exception) -> Diag
     """A file that is imported and cannot be read."""
     cause = clause(problem.strerror) if isinstance(problem, OSError) else str(problem)
     help = f"the path is relative to the folder of this file, and leads to `{path}`"
-    if "://" in item.path.value:
+    if library.is_library(path):
+        near = did_you_mean(path, library.names())
+        help = f"did you mean `{near}`?" if near else f"with mmflow come {', '.join(f'`{each}`' for each in library.names())}"
+    elif "://" in item.path.value:
         help = "imports are files: nothing is fetched from the network"
     return error("unreadable-import", f"`{item.path.value}` cannot be imported: {cause}", item.path.span, help=help)
 

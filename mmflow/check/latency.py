@@ -12,6 +12,7 @@ from mmflow.check.paths import Paths, field_span, seconds_text
 from mmflow.diagnostics import Diagnostic, Note, warning
 from mmflow.plan import Cascade, Sla, Strategy
 from mmflow.plugin import Model
+from mmflow.source import Span
 
 _OF = {"first_token": "to the first token", "total": "to the whole answer"}
 
@@ -66,8 +67,8 @@ def _estimate(paths: Paths, case: Case, sla: Sla) -> float | None:
     return found.first_token_s if sla.of == "first_token" else found.p95_s
 
 
-def unknown_latency(paths: Paths) -> Iterator[Diagnostic]:
-    """A promised percentile that nobody can estimate, because a model on the way does not declare its latency."""
+def unknown_latencies(paths: Paths) -> Iterator[Diagnostic]:
+    """`unknown-latency` where nobody can estimate a promised percentile, because a model on the way does not declare its own."""
     sla = paths.flow.sla
     if sla is None:
         return
@@ -81,7 +82,12 @@ def unknown_latency(paths: Paths) -> Iterator[Diagnostic]:
     whose = "its latency" if len(models) == 1 else "their latencies"
     message = f"`{paths.flow.name}` promises a p95 {_OF[sla.of]}, and {named} may answer without declaring {whose}"
     help = "add `latency = { first_token = …, p95 = … }`, as measured" + (f", to {named}" if len(models) < 4 else "")
-    yield warning("unknown-latency", message, paths.span("sla"), help=help)
+    yield unknown_latency(message, paths.span("sla"), help)
+
+
+def unknown_latency(message: str, span: Span, help: str) -> Diagnostic:
+    """A promised time to which a model may or may not keep: it does not declare its latency."""
+    return warning("unknown-latency", message, span, help=help)
 
 
 def _without_latency(paths: Paths, case: Case, sla: Sla) -> Iterator[str]:

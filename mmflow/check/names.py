@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from mmflow.check.kinds import KINDS
 from mmflow.diagnostics import Diagnostic, Note, did_you_mean, error, warning
 from mmflow.source import Span
-from mmflow.vocabulary import WordError
 
 
 def unknown_kind(kind: str, span: Span) -> Diagnostic:
@@ -25,9 +24,14 @@ def unknown_name(name: str, span: Span, due: str, known: Iterable[str], help: st
     return error("unknown-name", f"nothing here is called `{name}`: {due} is due", span, help=help)
 
 
-def unknown_word(problem: WordError, span: Span) -> Diagnostic:
-    """A plugin's word that is not installed, is of another kind, is broken, or has two owners."""
-    return error("unknown-word", problem.message, span, help=problem.help)
+def unknown_word(message: str, span: Span, help: str | None) -> Diagnostic:
+    """A plugin's word that is not installed, is of another kind, is broken, has two owners, or stands where none is due."""
+    return error("unknown-word", message, span, help=help)
+
+
+def reserved_word(message: str, span: Span, help: str = "choose another name") -> Diagnostic:
+    """A name that has a meaning of its own."""
+    return error("reserved-word", message, span, help=help)
 
 
 def duplicate_name(name: str, span: Span, first: Span, what: str = "declared") -> Diagnostic:

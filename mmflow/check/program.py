@@ -111,6 +111,8 @@ class Program:
     measured: Mapping[str, Measured] = attrs.field(factory=dict)
     """What the files of scorecards say, as far as they could be read."""
     tests: Mapping[str, TestCase] = attrs.field(factory=dict)
+    catalogue: Mapping[tuple[str, str], Known] = attrs.field(factory=dict)
+    """The project's own: what it knows by provider (its name or word) and id."""
 
     def family_of(self, model: Declaration) -> str | None:
         """A model's family: its own, or the catalogue's."""
@@ -118,9 +120,12 @@ class Program:
         return model.fields.family or (known.family if known else None)
 
     def known(self, model: Declaration) -> Known | None:
-        """What the catalogue knows of a model, by its provider's word and its id."""
+        """What the catalogue knows of a model, by its provider's word and its id; the project's own comes first."""
         provider = self.declarations.get(model.fields.provider)
         word = provider.word_path if provider is not None else model.fields.provider
+        for name in (model.fields.provider, word):
+            if (own := self.catalogue.get((str(name), model.fields.id))) is not None:
+                return own
         return known_model(word or "", model.fields.id)
 
     def classifier_of(self, scorecard: Declaration) -> str:

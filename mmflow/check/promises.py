@@ -25,7 +25,7 @@ def _of_flow(flow: Paths) -> Iterator[Diagnostic]:
     yield from cost.degrade_not_cheaper(flow)
     yield from latency.worst_time(flow)
     yield from latency.sla_estimate(flow)
-    yield from latency.unknown_latency(flow)
+    yield from latency.unknown_latencies(flow)
     yield from windows.context_overflow(flow)
     yield from windows.missing_capability(flow)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mmflow.check import safety, types
+from mmflow.check import names, safety, types
 from mmflow.check.arms import read_arms
 from mmflow.check.collect import collect
 from mmflow.check.kinds import KINDS, Kind, Labels
@@ -11,7 +11,6 @@ from mmflow.check.program import Arm, Declaration, Off, OptionWord, Program, Rul
 from mmflow.check.scope import Scope
 from mmflow.check.together import together
 from mmflow.check.values import constructed, fields, typed
-from mmflow.diagnostics import error
 from mmflow.options import Name, Scalar, Secret, fields_of
 from mmflow.plugin import PickWord
 from mmflow.source import Span
@@ -87,7 +86,7 @@ def _word(kind: Kind, block: nodes.Block, using: nodes.Path | None, scope: Scope
     if kind.word is None:
         if using is not None:
             message = f"a {kind.name} takes no plugin"
-            scope.report(error("unknown-word", message, using.span, help=f"remove `using {using}`"))
+            scope.report(names.unknown_word(message, using.span, f"remove `using {using}`"))
             return None, None, False
         return None, None, True
     if using is None and kind.default_word is not None:

@@ -241,7 +241,7 @@ class Scope:
         try:
             return self.vocabulary.find(kind, path)
         except WordError as problem:
-            self.report(names.unknown_word(problem, span))
+            self.report(names.unknown_word(problem.message, span, problem.help))
             return None
 
 

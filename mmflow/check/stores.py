@@ -1,9 +1,7 @@
 """Where a provider writes what requests and answers say."""
 
-import attrs
-
 from mmflow.check.program import Declaration
-from mmflow.options import construct, public_name
+from mmflow.options import construct_named
 from mmflow.plugin import ProviderWord
 
 
@@ -12,8 +10,7 @@ def stored_by(provider: Declaration | None) -> str | None:
     if provider is None or not isinstance(provider.word, ProviderWord):
         return None
     word = provider.word
-    values = {each.name: provider.options.get(public_name(each.name)) for each in attrs.fields(word.options)}
     try:
-        return word.stores(construct(word.options, {name: value for name, value in values.items() if value is not None}))
+        return word.stores(construct_named(word.options, provider.options))
     except Exception:  # noqa: BLE001 - anybody's code: what it cannot tell is not known
         return None

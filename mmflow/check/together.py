@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from mmflow.check import labels, types
+from mmflow.check import labels, names, types
 from mmflow.check.kinds import ClassifyFields, ScorecardName
 from mmflow.check.program import Declaration
 from mmflow.check.scope import Scope
 from mmflow.check.values import constructed
-from mmflow.diagnostics import error
 from mmflow.options import OptionError
 from mmflow.plugin import ClassifierWord
 from mmflow.syntax import nodes
@@ -32,7 +31,7 @@ def _classifier_holds(declaration: Declaration, scope: Scope) -> bool:
     taken = {"up": ("up",), "none": ("none", "unsure")}.get(own.unsure, ())
     if strange := [name for name in own.labels.names if name in taken]:
         message = f"`{strange[0]}` is a label, and has a meaning of its own under `unsure = {own.unsure}`"
-        scope.report(error("reserved-word", message, declaration.spans["labels"], help="choose another label"))
+        scope.report(names.reserved_word(message, declaration.spans["labels"], "choose another label"))
         return False
     if own.unsure == "up":
         if not own.labels.ordered:

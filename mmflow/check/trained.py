@@ -9,7 +9,7 @@ from mmflow.check import labels
 from mmflow.check.files import path_of
 from mmflow.check.program import Declaration, Program
 from mmflow.diagnostics import Diagnostic
-from mmflow.options import File, construct, public_name
+from mmflow.options import File, construct_named
 from mmflow.plugin import ClassifierWord
 
 
@@ -43,9 +43,7 @@ def strange_labels(program: Program) -> Iterator[Diagnostic]:
 
 def _labels_of(word: ClassifierWord, declaration: Declaration) -> tuple[str, ...]:
     """The labels that a plugin knows to answer with; none where it cannot tell."""
-    values = {each.name: declaration.options.get(public_name(each.name)) for each in attrs.fields(word.options)}
     try:
-        options: object = construct(word.options, {name: value for name, value in values.items() if value is not None})
-        return tuple(word.labels(options) or ())
+        return tuple(word.labels(construct_named(word.options, declaration.options)) or ())
     except Exception:  # noqa: BLE001 - anybody's code: what it cannot tell is not known
         return ()

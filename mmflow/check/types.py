@@ -41,14 +41,19 @@ def missing_field(field: str, owner: str, span: Span, doc: str = "", example: st
     return error("missing-field", f"{owner} needs a field `{field}`{what}", span, help=example or f"add `{field} = …`")
 
 
-def attribute_or_block(name: str, span: Span, due: str) -> Diagnostic:
-    """A block where an attribute is due, or the reverse."""
-    return error("attribute-or-block", f"`{name}` is written as {due}", span, help=f"write `{name} = …`")
+def attribute_or_block(message: str, span: Span, help: str) -> Diagnostic:
+    """A block where an attribute is due, or the reverse, or a block within another."""
+    return error("attribute-or-block", message, span, help=help)
 
 
 def block_due(kind: str, span: Span, help: str) -> Diagnostic:
-    """An attribute where a block is due, or a block within another."""
-    return error("attribute-or-block", f"a {kind} is a block of its own", span, help=help)
+    """`attribute-or-block` for an attribute of the name of a kind, or a block within another."""
+    return attribute_or_block(f"a {kind} is a block of its own", span, help)
+
+
+def unexpected_token(message: str, span: Span, help: str) -> Diagnostic:
+    """What is well formed and does not belong where it stands."""
+    return error("unexpected-token", message, span, help=help)
 
 
 def secret_in_file(span: Span, variable: str, field: str = "") -> Diagnostic:

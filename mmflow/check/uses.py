@@ -12,6 +12,7 @@ from mmflow.diagnostics import Diagnostic
 from mmflow.options import FieldType, ListOf, MapOf, Reference, Scalar, fields_of
 from mmflow.plan import LabelIs, ScoreIs, Slot, Test
 from mmflow.situations import atoms
+from mmflow.syntax import nodes
 
 
 def uses(declaration: Declaration) -> Iterator[str]:
@@ -75,8 +76,8 @@ def reached(program: Program, start: Iterable[str]) -> set[str]:
     return found
 
 
-def unused(program: Program, scope: Scope) -> Iterator[Diagnostic]:
-    """Declarations that no flow reaches, lets and parameters that nothing names. A file without flows is a library."""
+def unused_names(program: Program, scope: Scope) -> Iterator[Diagnostic]:
+    """`unused` for declarations that no flow reaches, lets and parameters that nothing names; a library has no flows."""
     flows = [each.name for each in program.of_kind("flow")]
     if not flows:
         return
@@ -87,3 +88,11 @@ def unused(program: Program, scope: Scope) -> Iterator[Diagnostic]:
     for let in scope.lets.values():
         if let.name not in scope.used:
             yield names.unused(let.name, "the parameter" if let.is_param else "the value", let.name_span)
+
+
+def unused_imports(program: Program, scope: Scope) -> Iterator[Diagnostic]:
+    """`unused` for imports of which nothing is named; a file without flows may have them for those that import it."""
+    imports = (item for item in program.file.items if isinstance(item, nodes.Import))
+    for item in imports if program.of_kind("flow") else ():
+        if item.name not in scope.used and scope.modules[0].imports[item.name] is not None:
+            yield names.unused(item.name, "the import", item.name_span)

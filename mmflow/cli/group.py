@@ -24,12 +24,14 @@ SECTIONS: dict[str, dict[str, str]] = {
         "explain": "Explain a diagnostic, or the decision of a workflow.",
         "fmt": "Put workflow files into the canonical layout.",
         "graph": "Draw what a request can reach.",
+        "models": "List the known models by price, and compare them.",
         "plan": "Show what a workflow compiles to.",
         "simulate": "Run whole flows under random faults, and check what must hold.",
         "test": "Run the tests that stand in workflow files.",
     },
     "Install": {
         "completion": "Print the completion script of a shell.",
+        "plugin": "Begin a plugin of your own.",
         "plugins": "List the installed plugins and what they provide.",
     },
 }

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-import attrs
-
 from mmflow import plan
 from mmflow.check.kinds import PromoteFields, Target
 from mmflow.check.program import Arm, Declaration
 from mmflow.check.uses import asked_by
 from mmflow.compile.plain import options_of, real, text, whole
-from mmflow.options import ScorerName, construct, public_name
+from mmflow.options import ScorerName, construct_named
 from mmflow.plan import Step
 from mmflow.plugin import StrategyWord
 
@@ -72,9 +70,8 @@ def _calls(declaration: Declaration) -> plan.CallSummary | None:
     word = declaration.word
     if not isinstance(word, StrategyWord) or word.calls is None:
         return None
-    by_attribute = {each.name: declaration.options.get(public_name(each.name)) for each in attrs.fields(word.options)}
     try:
-        options: object = construct(word.options, {name: value for name, value in by_attribute.items() if value is not None})
+        options: object = construct_named(word.options, declaration.options)
         calls = word.calls(options, len(declaration.fields.of))
     except Exception:  # noqa: BLE001 - anybody's code: what it cannot tell is not known
         return None

@@ -82,12 +82,13 @@ class Registry:
         return cls(scan(path))
 
     @classmethod
-    def of(cls, plugins: Mapping[str, object]) -> "Registry":
+    def of(cls, plugins: Mapping[str, object], *, beside_installed: bool = False) -> "Registry":
         """A registry of exactly these, by plugin name: each a module with hooks, or a list of words.
 
-        For tests and for programs that bring their own words. Raises `BrokenPlugin`.
+        For tests and for programs that bring their own words; with `beside_installed` the other installed ones are there, too.
+        Raises `BrokenPlugin`.
         """
-        registry = cls(())
+        registry = cls.scan() if beside_installed else cls(())
         for name, plugin in plugins.items():
             if isinstance(plugin, list | tuple):
                 words: Words = {(KIND_OF[type(word)], word.name): word for word in plugin}

@@ -18,6 +18,7 @@ from mmflow.runtime.events import (
     Event,
     ExperimentScored,
     Guarded,
+    Incapable,
     Judged,
     MovedOn,
     Ordered,
@@ -73,6 +74,8 @@ def _told(event: Event) -> Iterator[tuple[str, str]]:
             yield "order", f"{event.path} by {event.pick}: {', '.join(event.models)}"
         case Guarded():
             yield "refused", f"{event.model}  {event.path}  by guard {event.guard}: {event.rule}"
+        case Incapable():
+            yield "left out", f"{event.target}  {event.path}: it takes no {event.lacks}"
         case CallStarted():
             attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
             purpose = "" if event.purpose == "answer" else f" to {event.purpose}"

@@ -37,27 +37,28 @@ class Breakers:
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._breakers: dict[str, _Breaker] = {}
+        self.known: dict[str, _Breaker] = {}
+        """Those of models that failed of late."""
 
     def __bool__(self) -> bool:
         """Whether any model failed of late."""
-        return bool(self._breakers)
+        return bool(self.known)
 
     @property
     def is_any_open(self) -> bool:
         """Whether any model is cooling down."""
-        return any(each.opened for each in self._breakers.values())
+        return any(each.opened for each in self.known.values())
 
     def cooling(self, model: str, now: float) -> CallError | None:
         """How a model failed last that is to be asked only where no other answers; None where it may be asked."""
-        breaker = self._breakers.get(model)
+        breaker = self.known.get(model)
         if breaker is None or not breaker.opened or breaker.probe_at - now > 2 * LONGEST_COOLING_S:
             return None
         return breaker.last if breaker.is_probed or now < breaker.probe_at else None
 
     def begins(self, model: str, now: float) -> bool:
         """A call is sent. Whether it is the probe of a model that has cooled down."""
-        breaker = self._breakers.get(model)
+        breaker = self.known.get(model)
         if breaker is None or not breaker.opened or breaker.is_probed or now < breaker.probe_at:
             return False
         breaker.is_probed = True
@@ -65,13 +66,13 @@ class Breakers:
 
     def ended(self, model: str, error: CallError | None, now: float, *, was_probe: bool) -> None:
         """A call was answered, or failed."""
-        breaker = self._breakers.get(model)
+        breaker = self.known.get(model)
         if error is None or error.error_class not in BLAMED:
             if breaker is None:
                 return
             breaker.recent.add(now, all=1)
             if was_probe or (not breaker.opened and breaker.recent.counts(now)[1] == 0):
-                del self._breakers[model]
+                del self.known[model]
             return
         if error.error_class == "timeout" and error.dispatched == "no":
             # The deadline was over before the model could be asked.
@@ -81,7 +82,7 @@ class Breakers:
         # A copy: what was raised drags its traceback along.
         last = CallError(error.error_class, error.message, status=error.status, dispatched=error.dispatched)
         if breaker is None:
-            breaker = self._breakers[model] = _Breaker(Recent(WINDOW_S), last)
+            breaker = self.known[model] = _Breaker(Recent(WINDOW_S), last)
         breaker.last = last
         breaker.recent.add(now, all=1, those=1)
         all_, failed = breaker.recent.counts(now)
@@ -93,5 +94,5 @@ class Breakers:
 
     def gave_up(self, model: str) -> None:
         """A probe was cancelled, or not sent: it says nothing, and the next call is the probe."""
-        if (breaker := self._breakers.get(model)) is not None:
+        if (breaker := self.known.get(model)) is not None:
             breaker.is_probed = False

@@ -2,17 +2,18 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from hashlib import blake2b
 from math import floor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
 from mmflow.plan import Budget, Flow, Plan, Threshold
 from mmflow.plugin import CallError, Model, Request
 from mmflow.runtime.alarms import Alarms, Timeout
+from mmflow.runtime.at_once import Begun
 from mmflow.runtime.conditions import field_of
 from mmflow.runtime.cost import dollars, worst_of
 from mmflow.runtime.events import Alerted, BudgetDegraded, StateChanged
@@ -92,7 +93,7 @@ class Account:
 
     budget: Budget
     _store: Store
-    _made_up: Store
+    _made_up: MemoryStore
     """Keeps what is simulated for want of a key."""
     window: Window
     _wall: Callable[[], float]
@@ -100,7 +101,7 @@ class Account:
     _alarms: Alarms
     _ends_at: float
     """The request's deadline: no store is waited for any longer."""
-    _is_first: Callable[[Store, Window, str], Awaitable[bool]]
+    _is_first: Callable[[Store, Window, str], Coroutine[Any, Any, bool]]
     """Whether an alert is the first of its kind."""
     _balance: Balance = NOTHING
     _made_up_balance: Balance = NOTHING
@@ -112,7 +113,8 @@ class Account:
     async def enter(self, *, alerts: bool = True) -> str | None:
         """The step that a threshold puts in the place of the flow's own. `BudgetSpent` where the budget refuses the request."""
         now = await self._asked(self._store.clock(self._wall()))
-        self.window = window_at(self.window.key, self.budget.period_s, now)
+        if not self.window.starts_at <= now < self.window.ends_at:
+            self.window = window_at(self.window.key, self.budget.period_s, now)
         await self._look()
         if alerts:
             await self._alert()
@@ -160,7 +162,10 @@ class Account:
 
     async def leave(self) -> None:
         """Tell of the thresholds that this request passed."""
-        if not any(each.action == "alert" for each in self.budget.thresholds):
+        for each in self.budget.thresholds:
+            if each.action == "alert":
+                break
+        else:
             return
         try:
             await self._look()
@@ -172,12 +177,18 @@ class Account:
     # ---- the stores -----------------------------------------------------------------------------------------------------
 
     async def _look(self) -> None:
-        self._made_up_balance = await self._made_up.balance(self.window, self._wall())
-        self._balance = await self._asked(self._store.balance(self.window, self._wall()))
+        now = self._wall()
+        if self._made_up:
+            self._made_up_balance = await self._made_up.balance(self.window, now)
+        self._balance = await self._asked(self._store.balance(self.window, now))
 
     async def _granted(self, promise: Promise, limit_microusd: int | None, now: float) -> bool:
         """Whether a promise fits beside what is in the other store."""
-        other = self._balance if promise.simulated else await self._made_up.balance(self.window, now)
+        other = NOTHING
+        if promise.simulated:
+            other = self._balance
+        elif self._made_up:
+            other = await self._made_up.balance(self.window, now)
         left = None if limit_microusd is None else limit_microusd - other.spent_microusd - other.promised_microusd
         if promise.simulated:
             self._made_up_balance = found = await self._made_up.reserve(promise, left, now)
@@ -260,10 +271,16 @@ class Account:
 
     # ---- what it says ---------------------------------------------------------------------------------------------------
 
-    async def _asked(self, answer: Awaitable[_T]) -> _T:
+    async def _asked(self, answer: Coroutine[Any, Any, _T]) -> _T:
         try:
+            # Most stores mostly know it already: only what has to be waited for pays for a time-out.
+            try:
+                first = answer.send(None)
+            except StopIteration as done:
+                found: _T = done.value
+                return found
             with Timeout(self._alarms, self._ends_at):
-                return await answer
+                return await Begun(answer, first)
         except StateError as error:
             raise BudgetSpent(f"budget `{self.budget.name}` cannot be asked: {error.message}", error.help) from error
         except TimeoutError:

@@ -8,16 +8,17 @@ from typing import Any
 
 import attrs
 
-from mmflow.plan import Flow, Plan
+from mmflow.plan import Flow, Plan, Strategy, Tier
 from mmflow.plugin import Call, CallError, Emit, Message, Model, Provider, Purpose, Reply, Request, Timeouts, Usage
 from mmflow.runtime.alarms import Alarms, Timeout, is_cancelled
 from mmflow.runtime.breaker import Breakers
 from mmflow.runtime.budget import Budgets
 from mmflow.runtime.caches import Caches
 from mmflow.runtime.candidates import Members
+from mmflow.runtime.capabilities import lacking, needed, refusal
 from mmflow.runtime.cost import Purse, cost_microusd, input_tokens, input_tokens_at_most, output_tokens, usable
 from mmflow.runtime.deadline import Bounds, least
-from mmflow.runtime.events import CallEnded, CallOutcome, CallStarted
+from mmflow.runtime.events import CallEnded, CallOutcome, CallStarted, Incapable
 from mmflow.runtime.health import Latencies
 from mmflow.runtime.limits import Limits, Permit
 from mmflow.runtime.outputs import Outputs
@@ -36,7 +37,10 @@ CHARGED = frozenset({"timeout", "5xx", "connect", "protocol", "invalid_output", 
 
 @attrs.frozen
 class Shared:
-    """What the requests of one executor share. `in_flight` counts calls under way by model, `latencies` has what they took."""
+    """What the requests of one executor share. `in_flight` counts calls under way by model, `latencies` has what they took.
+
+    Only tiers and strategies compare models by the time that they took: without one of them nobody keeps it.
+    """
 
     plan: Plan
     plugins: Plugins
@@ -49,11 +53,15 @@ class Shared:
     outputs: Outputs
     caches: Caches
     breakers: Breakers
-    latencies: Latencies = attrs.field(factory=Latencies)
+    latencies: Latencies | None = attrs.field(init=False)
     retries: Retries = attrs.field(factory=Retries)
     pauses: Pauses = attrs.field(factory=Pauses)
     members: dict[str, Members] = attrs.field(factory=dict)
     """Of the tiers that were asked whole, by name."""
+
+    @latencies.default
+    def _kept(self) -> Latencies | None:
+        return Latencies() if any(isinstance(each, Tier | Strategy) for each in self.plan.steps.values()) else None
 
 
 @attrs.define(eq=False)
@@ -88,6 +96,7 @@ class Calls:
         self.cost_microusd: int | None = 0
         self.reached_caller = False
         self.check: Check | None = None
+        self.needs = needed(request)
         self.alarms = alarms
         self._shared = shared
         self._flow = flow
@@ -96,6 +105,8 @@ class Calls:
         self._purse = None if flow.max_cost_microusd is None else Purse(flow.max_cost_microusd)
         self.account = None if shared.budgets is None else shared.budgets.account(flow, request, record, alarms)
         self._has_money = self._purse is not None or self.account is not None
+        self._at_most: int | None = None
+        """The tokens of the request itself, once they were needed."""
         self._count = 0
         self._attempts: dict[str, int] = {}
 
@@ -118,11 +129,11 @@ class Calls:
     ) -> Reply:
         """Ask a model within the bounds and `max_cost`, and write how that began and how it ended.
 
-        Raises `CallError` for whatever the provider does wrong, or where a guard forbids the model, and `StreamBroken` where
+        Raises `CallError` for whatever the provider does wrong, or where the model may not be asked, and `StreamBroken` where
         the caller had a part of the answer.
         """
-        if self.check is not None:
-            await self.check(model, path, bounds, purpose)
+        if self.check is not None or self.needs or request is not self._request:
+            await self._may_ask(model, request, path, bounds, purpose)
         most = least(bounds.max_output_tokens, max_output_tokens, model.max_output_tokens)
         timeouts = self._shared.timeouts[model.name]
         call = Call(
@@ -145,7 +156,7 @@ class Calls:
             raise
         started = self._begin(model, path, purpose)
         breakers = self._shared.breakers
-        is_probe = bool(breakers) and breakers.begins(model.name, self._record.clock())
+        is_probe = bool(breakers.known) and breakers.begins(model.name, self._record.clock())
         try:
             reply = await self._complete(provider, call, bounds, pieces)
         except CallError as error:
@@ -162,12 +173,21 @@ class Calls:
                 breakers.gave_up(model.name)
             self._end(started, call, "cancelled", held, pieces)
             raise
-        if breakers:
+        if breakers.known:
             breakers.ended(model.name, None, self._record.clock(), was_probe=is_probe)
         if pieces is not None and pieces.first_at_s is not None:
             self.reached_caller = True
         self._end(started, call, "answered", held, pieces, reply=reply)
         return reply
+
+    async def _may_ask(self, model: Model, request: Request, path: str, bounds: Bounds, purpose: Purpose) -> None:
+        """Raises `CallError` where a guard forbids the model, or where it is known not to take what the request has."""
+        if self.check is not None:
+            await self.check(model, path, bounds, purpose)
+        needs = self.needs if purpose == "answer" else needed(request)
+        if needs and (lacks := lacking(model, needs)) is not None:
+            self._record.write(Incapable(at_s=self._record.now(), path=path, target=model.name, lacks=lacks))
+            raise refusal(f"`{model.name}` does not take", lacks)
 
     def _begin(self, model: Model, path: str, purpose: Purpose) -> CallStarted:
         self._count += 1
@@ -190,10 +210,7 @@ class Calls:
         try:
             at_most = 0
             if self._has_money:
-                at_most = input_tokens_at_most(call.messages, call.request)
-                if call.purpose == "answer" and self._flow.max_input_tokens is not None:
-                    # More is rejected at the door, and the worst case that `check` shows rests on it.
-                    at_most = min(at_most, self._flow.max_input_tokens + self._added_at_most(call))
+                at_most = self._input_tokens_at_most(call)
             if self._purse is not None:
                 held.reserved_microusd = self._purse.reserve(model, at_most, call.max_output_tokens)
             if (limits := self._shared.limits) is not None:
@@ -224,8 +241,23 @@ class Calls:
             is_uncertain = outcome == "uncertain"
             self.account.settle(promise, max(cost_microusd, promise.amount_microusd) if is_uncertain else cost_microusd)
 
+    def _input_tokens_at_most(self, call: Call) -> int:
+        """For money; once for the request itself, however often it is sent."""
+        is_own = call.request is self._request and call.purpose == "answer"
+        if is_own and self._at_most is not None:
+            return self._at_most
+        at_most = input_tokens_at_most(call.messages, call.request)
+        if call.purpose == "answer" and self._flow.max_input_tokens is not None:
+            # More is rejected at the door, and the worst case that `check` shows rests on it.
+            at_most = min(at_most, self._flow.max_input_tokens + self._added_at_most(call))
+        if is_own:
+            self._at_most = at_most
+        return at_most
+
     def _input_tokens(self, call: Call) -> int:
-        return self.input_tokens + input_tokens(self._added(call)) if call.purpose == "answer" else input_tokens(call.messages)
+        if call.purpose != "answer":
+            return input_tokens(call.messages)
+        return self.input_tokens + input_tokens(added) if (added := self._added(call)) else self.input_tokens
 
     def _added(self, call: Call) -> tuple[Message, ...]:
         """What a prompt put before the caller's own messages."""
@@ -269,10 +301,11 @@ class Calls:
                 pieces.closed = True
         if pieces is not None and pieces.caller_error is not None:
             raise pieces.caller_error
-        reply = plugins.sound(self._word_of(call), reply)
-        if call.purpose == "answer":
+        if type(reply) is not Reply or type(reply.text) is not str or reply.tool_calls != ():
+            reply = plugins.sound(self._word_of(call), reply)
+        if (latencies := self._shared.latencies) is not None and call.purpose == "answer":
             ended_at = self._record.clock()
-            self._shared.latencies.add(name, ended_at - now, ended_at)
+            latencies.add(name, ended_at - now, ended_at)
         return plugins.masked_reply(reply)
 
     def _word_of(self, call: Call) -> str:
@@ -341,8 +374,7 @@ class NoCalls(Calls):
         emit: Emit | None = None,
         contract: dict[str, Any] | None = None,
     ) -> Reply:
-        if self.check is not None:
-            await self.check(model, path, bounds, purpose)
+        await self._may_ask(model, request, path, bounds, purpose)
         raise WouldAsk(model.name, path)
 
 

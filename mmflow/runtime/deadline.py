@@ -11,7 +11,7 @@ from mmflow.plugin import Model, Timeouts
 _Number = TypeVar("_Number", int, float)
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class Bounds(msgspec.Struct, frozen=True, gc=False):
     """`ends_at` is an instant on the loop's clock, `deadline_s` the time that was declared for it."""
 
     ends_at: float

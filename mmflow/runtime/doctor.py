@@ -199,5 +199,14 @@ def _finding(error: CallError, model: Model | None) -> Finding:
 
 def _says_unknown(said: str) -> bool:
     return any(
-        mark in said for mark in ("not found", "not exist", "unknown", "invalid model", "not a valid model", "no such model")
+        mark in said
+        for mark in (
+            "not found",
+            "not exist",
+            "unknown",
+            "invalid model",
+            "identifier is invalid",
+            "not a valid model",
+            "no such model",
+        )
     )

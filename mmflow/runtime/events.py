@@ -15,7 +15,9 @@ RequestOutcome = Literal["served", "failed", "rejected", "cancelled", "stream_br
 """`rejected` before any call, `stream_broken` after the first byte, `decided` by a dry run, whose model was not asked."""
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Nothing in an event leads back to it, so that the collector need not look at it."""
+
     at_s: float
 
 
@@ -77,6 +79,14 @@ class Guarded(_Event, frozen=True, kw_only=True, tag="guarded"):
     model: str
     guard: str
     rule: str
+
+
+class Incapable(_Event, frozen=True, kw_only=True, tag="incapable"):
+    """A target is not asked, for its models are known to lack what the request needs: `images` or `tools`."""
+
+    path: str
+    target: str
+    lacks: str
 
 
 class CallStarted(_Event, frozen=True, kw_only=True, tag="call_started"):
@@ -335,8 +345,8 @@ class RequestEnded(_Event, frozen=True, kw_only=True, tag="request_ended"):
 
 
 Event = (
-    RequestStarted | SignalRead | ArmTested | SplitDrawn | Ordered | Guarded | CallStarted | CallEnded | Scored | Judged
-    | OutputInvalid | OutputRepaired | CacheHit | CacheMissed | CacheSkipped | CacheFailed | Retrying | MovedOn | Degraded
-    | Chosen | RetryRefused | CoolingDown | Alerted | BudgetDegraded | StateChanged | Waiting | Waited | Qualified
+    RequestStarted | SignalRead | ArmTested | SplitDrawn | Ordered | Guarded | Incapable | CallStarted | CallEnded | Scored
+    | Judged | OutputInvalid | OutputRepaired | CacheHit | CacheMissed | CacheSkipped | CacheFailed | Retrying | MovedOn
+    | Degraded | Chosen | RetryRefused | CoolingDown | Alerted | BudgetDegraded | StateChanged | Waiting | Waited | Qualified
     | ExperimentScored | RequestEnded
 )  # fmt: skip

@@ -36,6 +36,7 @@ from mmflow.runtime.budget import Budgets, BudgetSpent
 from mmflow.runtime.caches import Caches, Kept, Visit
 from mmflow.runtime.calls import Calls, NoCalls, Shared, WouldAsk
 from mmflow.runtime.candidates import Candidates, Members, members_of
+from mmflow.runtime.capabilities import lacking_behind
 from mmflow.runtime.conditions import Facts, Truth, field_of, truth
 from mmflow.runtime.cost import cost_microusd
 from mmflow.runtime.deadline import Bounds, least, least_of, least_s, tightest
@@ -45,6 +46,7 @@ from mmflow.runtime.events import (
     CoolingDown,
     Degraded,
     ExperimentScored,
+    Incapable,
     Judged,
     MovedOn,
     Ordered,
@@ -240,7 +242,11 @@ class _Run:
         try:
             if flow.output is not None:
                 self._contract = self._shared.outputs.contract(flow.output)
-            answer = await self._from_cache(At(flow.name, bounds, emit))
+            at = At(flow.name, bounds, emit)
+            if flow.cache is None and flow.budget is None:
+                answer = await self.step(flow.step, at)
+            else:
+                answer = await self._from_cache(at)
             if emit is not None and not self._calls.reached_caller:
                 # It was held back until it was accepted, or its provider does not stream.
                 await emit(whole(answer.reply))
@@ -380,6 +386,8 @@ class _Run:
         here = at.under(step.name)
         if self._instead is not None:
             step = msgspec.structs.replace(step, steps=tuple(await self._open_to_us(step.steps, here)))
+        if self._calls.needs:
+            step = msgspec.structs.replace(step, steps=tuple(self._able(step.steps, here)))
         best: Answer | None = None
         best_score = -1.0
         for number, name in enumerate(step.steps, 1):
@@ -410,8 +418,10 @@ class _Run:
         here = at.under(step.name)
         if self._instead is not None:
             step = msgspec.structs.replace(step, steps=tuple(await self._open_to_us(step.steps, here)))
-        steps, retries = self._cooled(step.steps, here, step.on), self._shared.retries
+        steps, retries = self._cooled(self._able(step.steps, here), here, step.on), self._shared.retries
         for number, name in enumerate(steps, 1):
+            # Waiting for one target must not cost the next one its time.
+            next_needs_s = least_s(self._plan, steps[number]) if number < len(steps) else 0.0
             if step.retry_times:
                 retries.began(name, self._clock())
             for attempt in range(1 + step.retry_times):
@@ -422,7 +432,7 @@ class _Run:
                         raise
                     failure = error
                 pause_s = self._pause_s(step.backoff_s * 2**attempt, failure.retry_after_s)
-                if attempt == step.retry_times or pause_s >= self._left_s(here):
+                if attempt == step.retry_times or pause_s >= self._left_s(here) - next_needs_s:
                     break
                 if not retries.allows(name, self._clock()):
                     self._write(RetryRefused(at_s=self._now(), path=here.path, target=self._named(name)))
@@ -553,6 +563,17 @@ class _Run:
             case _:
                 return True
 
+    def _able(self, names: Sequence[str], here: At) -> Sequence[str]:
+        """The targets that may take the request: those whose models are known not to are left out. All, where none is left."""
+        if not (needs := self._calls.needs):
+            return names
+        found = {name: lacks for name in names if (lacks := lacking_behind(self._plan, name, needs)) is not None}
+        if not found or len(found) == len(set(names)):
+            return names
+        for name, lacks in found.items():
+            self._write(Incapable(at_s=self._now(), path=here.path, target=self._named(name), lacks=lacks))
+        return [name for name in names if name not in found]
+
     async def _qualified(self, step: plan.Tier, scorecard: str, min_quality: float, names: Sequence[str], here: At) -> list[str]:
         """The members of a tier that reach its bar for the request's label; the best one where none does."""
         card, problem = self._shared.scorecards.find(scorecard)
@@ -579,14 +600,14 @@ class _Run:
         return [members[each] for each in found.kept]
 
     async def _allowed(self, step: plan.Tier, here: At) -> Sequence[str]:
-        """The members of a tier that no guard forbids. `CallError` of class `blocked` where none is left."""
-        if self._guards is None:
-            return step.models
-        names = [name for name in step.models if await self._guards.allows(self._member(name), here.path, here.bounds)]
+        """The members of a tier that no guard forbids, and that take the request. `CallError` where none is left."""
+        names: Sequence[str] = step.models
+        if self._guards is not None:
+            names = [name for name in names if await self._guards.allows(self._member(name), here.path, here.bounds)]
         if not names:
             message = f"the guards of `{self._flow.name}` leave no member of `{step.name}`"
             raise CallError("blocked", message, dispatched="no", help="route such requests to models that the guards allow")
-        return names
+        return self._able(names, here)
 
     def _ordered(self, step: plan.Tier, names: Sequence[str], here: At) -> Sequence[str]:
         """Members of a tier in the order of its strategy."""
@@ -660,6 +681,8 @@ class _Run:
         targets = names_of(step.steps, self._named)
         if self._guards is not None:
             targets = {name: each for name, each in targets.items() if await self._has_callee(each, here)}
+        able = self._able(list(targets.values()), here)
+        targets = {name: each for name, each in targets.items() if each in able}
         if not targets:
             message = f"the guards of `{self._flow.name}` leave no target of `{step.name}`"
             raise CallError("blocked", message, dispatched="no", help="route such requests to models that the guards allow")
@@ -672,7 +695,8 @@ class _Run:
 
     def _p95_s(self, model: Model) -> float | None:
         """Of an answer: measured where there is a measurement, else declared."""
-        measured_s = self._shared.latencies.p95_s(model.name, self._clock())
+        latencies = self._shared.latencies
+        measured_s = None if latencies is None else latencies.p95_s(model.name, self._clock())
         return model.p95_s if measured_s is None else measured_s
 
     def _expected(self, bounds: Bounds) -> Usage:

@@ -41,8 +41,9 @@ class AioHttp:
 
     A call is sent once: no redirect is followed and nothing is sent again. Proxies are those of the environment
     (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`). In `post`, the bound `first_token_s` holds until the first byte of the answer;
-    in `stream`, until its first event. From the zone `external`, link-local and metadata addresses are out of reach: each
-    address that a name resolves to is looked at as the connection to it is made.
+    in `stream`, until the first event of which its reader does not say that it `said_nothing`. From the zone `external`,
+    link-local and metadata addresses are out of reach: each address that a name resolves to is looked at as the connection
+    to it is made.
     """
 
     def __init__(
@@ -188,6 +189,10 @@ class _Exchange:
         """The bytes as they come."""
         return _Chunks(self)
 
+    def said_nothing(self) -> None:
+        """What was read last holds nothing of the answer."""
+        self._watch.said_nothing()
+
     async def _read(self) -> bytes:
         """The next bytes; none at the end."""
         self._watch.wait()
@@ -262,8 +267,10 @@ class _Events:
             else:
                 self._ended = True
                 self._ready.extend(self._parser.finish())
-            if self._ready:
+            if self._parser.is_within and not self._ready and exchange._watch.has_begun:
+                # A long event comes in parts.
                 exchange._watch.began()
+        exchange._watch.began()
         return self._ready.popleft()
 
 

@@ -178,7 +178,7 @@ class Gate:
         return f"{why} = {shown} of {self.name}"
 
 
-class _Passed(msgspec.Struct, frozen=True):
+class _Passed(msgspec.Struct):
     """An entry of a call, what it took it for, and how much of that is a guess."""
 
     passing: Passing
@@ -249,8 +249,12 @@ class Line(Alarm):
         if self.alarms is not alarms:
             self.alarms, self.number = alarms, 0
         now = record.clock()
-        if not self._waiting and all(gate.opens_at(need.tokens, now)[0] <= now for gate in gates):
-            return Permit(self, gates, need, now)
+        if not self._waiting:
+            for gate in gates:
+                if gate.opens_at(need.tokens, now)[0] > now:
+                    break
+            else:
+                return Permit(self, gates, need, now)
         for gate in gates:
             at, why = gate.turn_at(need.tokens, now)
             if why and at >= bounds.ends_at:

@@ -207,7 +207,9 @@ class Plugins:
         """The reply, if it is one: a plugin need not have been type-checked. Raises `CallError`."""
         if not (isinstance(reply, Reply) and isinstance(reply.text, str)):
             raise self.broke(word, f"answered with {type(reply).__name__}, not with a Reply that has a text")
-        if not (isinstance(reply.tool_calls, tuple) and all(isinstance(each, ToolCall) for each in reply.tool_calls)):
+        if reply.tool_calls != () and not (
+            isinstance(reply.tool_calls, tuple) and all(isinstance(each, ToolCall) for each in reply.tool_calls)
+        ):
             raise self.broke(word, "answered with `tool_calls` that are not a tuple of ToolCall")
         return reply
 

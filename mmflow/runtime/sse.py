@@ -24,6 +24,11 @@ class EventParser:
         self._after_cr = False
         self._at_start = True
 
+    @property
+    def is_within(self) -> bool:
+        """Whether a part of an event was fed, and not yet its end."""
+        return bool(self._pending or self._data)
+
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """The events that end in this chunk."""
         if not chunk:

@@ -110,6 +110,10 @@ class MemoryStore:
         self._accounts: dict[Window, _Account] = {}
         self._sweep_above = 1_000
 
+    def __bool__(self) -> bool:
+        """Whether anybody asked for money here."""
+        return bool(self._accounts)
+
     async def reserve(self, promise: Promise, limit_microusd: int | None, now: float) -> Balance:
         account = self._account(promise.window, now)
         taken = account.spent_microusd + account.promised_microusd

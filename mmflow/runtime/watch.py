@@ -14,10 +14,12 @@ class NoWatch:
 
     __slots__ = ()
 
+    has_begun = False
+
     def start(self) -> None:
         pass
 
-    expect_first = began = wait = rest = start
+    expect_first = began = said_nothing = wait = rest = start
 
     def stop(self, error: BaseException | None = None) -> str | None:
         return None
@@ -31,8 +33,8 @@ class Watch(Alarm):
     """
 
     __slots__ = (
-        "_alarms", "_armed_at", "_began", "_bound", "_cancelling", "_due_at", "_expired", "_first_at", "_task", "_timeouts",
-        "_total_at",
+        "_alarms", "_armed_at", "_began", "_bound", "_cancelling", "_due_at", "_expired", "_first_at", "_idle_at", "_task",
+        "_timeouts", "_total_at", "_were",
     )  # fmt: skip
 
     def __init__(self, timeouts: Timeouts, alarms: Alarms) -> None:
@@ -42,6 +44,9 @@ class Watch(Alarm):
         self._armed_at = inf
         self._bound = "total"
         self._began = False
+        self._idle_at: float | None = None
+        """When it is too quiet; None where that is counted from the next wait on."""
+        self._were: tuple[bool, float | None] = (False, None)
         self._expired: str | None = None
 
     def start(self) -> None:
@@ -65,15 +70,27 @@ class Watch(Alarm):
         self._hold(self._first_at, "first token")
 
     def began(self) -> None:
-        """The first token is there: from now on silence is bounded by `idle_s`."""
-        self._began = True
+        """A piece of the answer is there: from now on silence is bounded by `idle_s`."""
+        self._were = self._began, self._idle_at
+        self._began, self._idle_at = True, None
+
+    def said_nothing(self) -> None:
+        """What was taken for a piece of the answer is none: the bounds that held before it go on."""
+        self._began, self._idle_at = self._were
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a piece of the answer is there."""
+        return self._began
 
     def wait(self) -> None:
         """The call waits for the provider."""
         if not self._began:
             self._hold(self._first_at, "first token")
         elif self._timeouts.idle_s is not None:
-            self._hold(self._alarms.loop.time() + self._timeouts.idle_s, "idle")
+            if self._idle_at is None:
+                self._idle_at = self._alarms.loop.time() + self._timeouts.idle_s
+            self._hold(self._idle_at, "idle")
 
     def rest(self) -> None:
         """The provider has delivered; what follows is the caller's time."""

@@ -32,7 +32,7 @@ def check(source: Source, tokens: Tokens) -> Heading:
     if types[at] == "MMFLOW" and types[at + 1] == "QUANTITY":
         return _check_number(source, tokens, at + 1)
     if types[at] == END:
-        return Heading(error("edition-missing", "the file is empty", span, help=_WRITE), 0, at)
+        return Heading(edition_missing("the file is empty", span), 0, at)
     resume = at
     if types[at] == "MMFLOW" or (types[at] == "NAME" and types[at + 1] == "QUANTITY"):
         word = tokens.text_of(at)
@@ -44,7 +44,7 @@ def check(source: Source, tokens: Tokens) -> Heading:
     message = "the first line must say the edition of the language"
     if types[at] == "MMFLOW":
         message = "`mmflow` lacks the number of the edition"
-    return Heading(error("edition-missing", message, span, help=_WRITE), 0, resume)
+    return Heading(edition_missing(message, span), 0, resume)
 
 
 def _check_number(source: Source, tokens: Tokens, at: int) -> Heading:
@@ -58,10 +58,19 @@ def _check_number(source: Source, tokens: Tokens, at: int) -> Heading:
         message = f"`{tokens.text_of(after)[:40]}` stands on the line of the edition"
         return Heading(error("two-on-a-line", message, second, help="begin a new line"), after, after)
     if re.fullmatch(r"[1-9]\d{0,8}(\.\d+)*", text, re.ASCII) and int(text.partition(".")[0]) > EDITION:
-        message = f"edition {text} is newer than edition {EDITION}, the newest that this mmflow knows"
-        help = "upgrade mmflow, or write the file in an older edition"
-        return Heading(error("edition-newer", message, span, help=help), after, after)
-    return Heading(error("edition-missing", f"`{text}` is not an edition", span, help=_WRITE), 0, _line_end(tokens, at))
+        return Heading(edition_newer(text, span), after, after)
+    return Heading(edition_missing(f"`{text}` is not an edition", span), 0, _line_end(tokens, at))
+
+
+def edition_missing(message: str, span: Span) -> Diagnostic:
+    """A first line that does not say the edition."""
+    return error("edition-missing", message, span, help=_WRITE)
+
+
+def edition_newer(edition: str, span: Span) -> Diagnostic:
+    """An edition that this mmflow does not know yet."""
+    message = f"edition {edition} is newer than edition {EDITION}, the newest that this mmflow knows"
+    return error("edition-newer", message, span, help="upgrade mmflow, or write the file in an older edition")
 
 
 def _line_end(tokens: Tokens, at: int) -> int:

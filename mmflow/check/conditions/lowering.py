@@ -6,7 +6,6 @@ from mmflow.check import names, types
 from mmflow.check.conditions.request import FORMS, REQUEST_FIELDS, request_field, request_test, text_test
 from mmflow.check.conditions.signals import label_test, score_test, signal_kind
 from mmflow.check.scope import Scope
-from mmflow.diagnostics import error
 from mmflow.plan import All, Any_, Not, RequestIs, Test
 from mmflow.syntax import nodes
 
@@ -99,9 +98,7 @@ def _no_signal(expr: nodes.Expr, scope: Scope, scores: bool) -> None:
     kind, what = ("scorer", "a scorer") if scores else ("classify", "a classifier or a field of the request")
     if isinstance(expr, nodes.Ref) and expr.name in ("when", "else"):  # which may be names, and here are not meant as such
         message = f"unexpected `{expr.name}`, expected the rest of the condition above"
-        scope.report(
-            error("unexpected-token", message, expr.span, help="end the line above with `-> target`, not with `and` or `or`")
-        )
+        scope.report(types.unexpected_token(message, expr.span, "end the line above with `-> target`, not with `and` or `or`"))
         return
     forms = "conditions see the scorers of this file" if scores else f"conditions see classifiers of this file and {FORMS}"
     if isinstance(expr, nodes.Ref) and expr.name not in scope.blocks and expr.name not in scope.lets:

@@ -3,12 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import attrs
-
 from mmflow.check import names, types
 from mmflow.check.kinds import KINDS
 from mmflow.check.scope import Scope
-from mmflow.options import OptionError, construct
+from mmflow.options import OptionError, construct_named
 from mmflow.source import Span
 from mmflow.syntax import nodes
 
@@ -26,7 +24,11 @@ def attributes_of(items: Iterable[nodes.Item], owner: str, scope: Scope) -> dict
                 scope.report(types.block_due(kind, item.header, f"move it out of {owner}, and name it there: `{name}`"))
                 scope.strangers.add(scope.prefix + name)
             case nodes.Block(kind=kind):
-                scope.report(types.attribute_or_block(kind, item.header, "an attribute here, not as a block"))
+                scope.report(
+                    types.attribute_or_block(
+                        f"`{kind}` is written as an attribute here, not as a block", item.header, f"write `{kind} = …`"
+                    )
+                )
             case nodes.When() | nodes.Else() | nodes.Share():
                 scope.report(types.unknown_field("->", owner, item.span, ()))
     return found
@@ -34,9 +36,8 @@ def attributes_of(items: Iterable[nodes.Item], owner: str, scope: Scope) -> dict
 
 def constructed(cls: type, values: Mapping[str, Any], spans: Mapping[str, Span], whole: Span, scope: Scope) -> Any:
     """The object of a class from values by public name; what the class refuses is reported at the field."""
-    attributes = {each.name: values[each.name.rstrip("_")] for each in attrs.fields(cls) if each.name.rstrip("_") in values}
     try:
-        return construct(cls, attributes)
+        return construct_named(cls, values)
     except OptionError as problem:
         where = spans.get(problem.field, whole)
         field = f"`{problem.field}` is refused: " if problem.field else ""

@@ -41,7 +41,7 @@ def _is_version_6(found: str) -> bool:
 @cache
 def _dotted() -> CompiledPattern:
     # A letter before it makes it a version, `v1.2.3.4`, and a fifth number an identifier of another kind.
-    return compile_pattern(r"(?:\A|[ \n(\[{<,;:=\"'/@])\d[\d.]+\b")
+    return compile_pattern(r"(?:\A|[ \n(\[{<,;:=\"'/@])\d+(?:\.\d+)+\b")
 
 
 @cache

@@ -132,7 +132,9 @@ class Anthropic:
                 if event.error or event.type == "error":
                     raise error_in(event.error or sent.data, self._secrets)
                 delta = gathered.add(event)
-                if emit is not None and delta is not None:
+                if delta is None:
+                    stream.said_nothing()
+                elif emit is not None:
                     await emit(delta)
                 if event.type == "message_stop":
                     break

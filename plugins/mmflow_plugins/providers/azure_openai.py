@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import attrs
 
-from mmflow.plugin import Host, OptionError, Provider, ProviderWord, Secret, hook, option, options
+from mmflow.plugin import Host, Provider, ProviderWord, Secret, hook, option, options
 from mmflow_plugins.providers.chat_completions import ChatCompletions
 from mmflow_plugins.providers.openai import OPENAI
 from mmflow_plugins.providers.responses import Responses
@@ -33,29 +33,26 @@ class AzureOpenaiOptions:
         None, doc="A dated version of the API, such as `2024-10-21`; the `v1` API without one.", env="OPENAI_API_VERSION"
     )
     api: Literal["chat_completions", "responses"] = option(
-        "chat_completions", doc="Which of its two protocols is spoken; `responses` is one of the `v1` API."
+        "chat_completions", doc="Which of its two protocols is spoken; `responses` asks Azure to store nothing."
     )
     headers: Mapping[str, str] | None = option(None, doc="Headers to send with every call, `_` for `-`: `x_team`.")
-
-    def __attrs_post_init__(self) -> None:
-        if self.api == "responses" and self.api_version is not None:
-            raise OptionError("api_version", "the `responses` protocol is one of the `v1` API", "leave `api_version` out")
 
 
 def make(options: AzureOpenaiOptions, host: Host) -> Provider:
     """The provider."""
     root = options.url.rstrip("/").removesuffix("/v1").removesuffix("/openai") + "/openai"
     headers = header_names(options.headers)
+    base = f"{root}/v1" if options.api_version is None else root
+    query = f"?api-version={quote(options.api_version, safe='')}" if options.api_version is not None else ""
     if options.api == "responses":
-        url = f"{root}/v1"
-        return Responses(host.http, url, options.key, headers, key_header=_KEY_HEADER, request_ids=_REQUEST_IDS)
-    if (version := options.api_version) is None:
-        return ChatCompletions(host.http, f"{root}/v1", options.key, headers, _DIALECT)
+        return Responses(host.http, base, options.key, headers, query=query, key_header=_KEY_HEADER, request_ids=_REQUEST_IDS)
+    if not query:
+        return ChatCompletions(host.http, base, options.key, headers, _DIALECT)
 
     def address(deployment: str) -> str:
-        return f"{root}/deployments/{quote(deployment, safe='')}/chat/completions?api-version={quote(version, safe='')}"
+        return f"{base}/deployments/{quote(deployment, safe='')}/chat/completions{query}"
 
-    return ChatCompletions(host.http, root, options.key, headers, _DIALECT, address=address)
+    return ChatCompletions(host.http, base, options.key, headers, _DIALECT, address=address)
 
 
 @hook

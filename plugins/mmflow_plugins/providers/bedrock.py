@@ -160,10 +160,14 @@ class Bedrock:
                 return whole
             gathered, events = _Gathered(stream.headers.get(_REQUEST_ID), secrets), AmazonEvents()
             async for chunk in stream.chunks():
+                has_said = False
                 for event in events.feed(chunk):
                     delta = gathered.add(event)
+                    has_said |= delta is not None
                     if emit is not None and delta is not None:
                         await emit(delta)
+                if not has_said:
+                    stream.said_nothing()
             return gathered.reply()
 
     async def _authorised(self, url: str, data: bytes) -> tuple[dict[str, str], tuple[Secret | None, ...]]:

@@ -194,7 +194,9 @@ class ChatCompletions:
                 if chunk.error or event.event == "error":
                     raise error_in(chunk.error or event.data, self._secrets)
                 delta = gathered.add(chunk)
-                if emit is not None and delta is not None:
+                if delta is None:
+                    stream.said_nothing()
+                elif emit is not None:
                     await emit(delta)
             return self._reply(gathered)
 

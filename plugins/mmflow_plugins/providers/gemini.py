@@ -1,7 +1,7 @@
 """`gemini`: Google's Gemini API.
 
-From https://ai.google.dev/api (`generateContent`, `streamGenerateContent`) and the types of Google's Python client google-genai 3.4
-(November 2026). That client asks `v1` since; `v1beta` knows all that `v1` does, previews and the aliases of models beside it.
+From https://ai.google.dev/api (`generateContent`, `streamGenerateContent`) and the types of Google's Python client google-genai
+3.4 (November 2026), which asks `v1` by default; `v1beta` knows previews and aliases of models as well.
 """
 
 import re
@@ -160,9 +160,13 @@ class Gemini:
                 return whole
             gathered = self._gathered()
             async for event in stream.events():
+                has_said = False
                 for delta in gathered.add(decoded(_decode, event.data)):
+                    has_said = True
                     if emit is not None:
                         await emit(delta)
+                if not has_said:
+                    stream.said_nothing()
             return gathered.reply()
 
     def _whole(self, body: bytes) -> Reply:

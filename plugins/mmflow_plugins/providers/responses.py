@@ -89,11 +89,12 @@ class Responses:
         key: Secret | None,
         headers: Mapping[str, str],
         *,
+        query: str = "",
         key_header: str = "Authorization",
         request_ids: tuple[str, ...] = ("x-request-id",),
     ) -> None:
         self._http = http
-        self._url = f"{url.rstrip('/')}/responses"
+        self._url = f"{url.rstrip('/')}/responses{query}"
         self._secrets = (key,)
         self._headers = {**key_headers(key, key_header), **headers}
         self._request_ids = request_ids
@@ -120,7 +121,9 @@ class Responses:
                 if event.type == "error" or event.error:
                     raise error_in(event.error or msgspec.json.decode(sent.data), self._secrets)
                 delta = gathered.add(event)
-                if emit is not None and delta is not None:
+                if delta is None:
+                    stream.said_nothing()
+                elif emit is not None:
                     await emit(delta)
                 if gathered.ended:
                     break

@@ -1,6 +1,6 @@
 """`together`: Together AI.
 
-From https://docs.together.ai/reference/chat-completions (read in November 2026).
+From https://docs.together.ai/docs/inference/openai-compatibility (copy read in November 2026).
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ class TogetherOptions:
     """The key, and where the API is."""
 
     url: str = option(
-        "https://api.together.xyz/v1",
+        "https://api.together.ai/v1",
         doc="Where the API starts; `/chat/completions` is added.",
         check=server_url,
     )

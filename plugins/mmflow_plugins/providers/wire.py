@@ -89,7 +89,10 @@ def key_headers(key: Secret | None, name: str = "Authorization") -> dict[str, st
 
 def first_of(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
     """The first of some headers that is there."""
-    return next((value for name in names if (value := headers.get(name))), None)
+    for name in names:
+        if value := headers.get(name):
+            return value
+    return None
 
 
 def unsupported(what: str, provider: str) -> CallError:

@@ -1,0 +1,1 @@
+"""The files of a plugin that begins: a distribution that installs, and tests itself."""
