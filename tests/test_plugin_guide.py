@@ -142,6 +142,7 @@ def test_the_page_shows_what_it_promises() -> None:
         "second.mmf",
         "acme_shelf.py",
         "shelf.mmf",
+        "test_promises.py",
         "test_acme.py",
     }
     assert {shlex.split(step.command)[0].partition("=")[0] for step in COMMANDS} == {"pip", "mmflow", "ACME_API_KEY", "pytest"}

@@ -69,7 +69,7 @@ def surface() -> str:
 
 def without_addresses(text: str) -> str:
     """Default functions and factories have no address in a golden file."""
-    return re.sub(r"<function [^>]*>|<[^<>]* object at 0x[0-9a-f]+>", "…", text)
+    return re.sub(r"<function .*? at 0x[0-9a-f]+>|<[^<>]* object at 0x[0-9a-f]+>", "…", text)
 
 
 def test_what_plugin_authors_rest_on_is_pinned(request: pytest.FixtureRequest) -> None:

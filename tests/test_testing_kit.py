@@ -359,7 +359,6 @@ GUESSED = guess("a", 0.5)
 BAD_CLASSIFIERS = [
     ("returns what is no Guess", classifier(of_value(lambda self, text: "a"))),
     ("label outside of the declared", classifier(guess("c", 0.5))),
-    ("label outside of the declared", classifier(GUESSED, labels=lambda options: ("b",))),
     ("confidence outside of 0..1", classifier(guess("a", 1.5))),
     ("confidence outside of 0..1", classifier(guess("a", float("nan")))),
     ("confidence outside of 0..1", classifier(guess("a", "high"))),

@@ -24,7 +24,7 @@ PROMISES = {
     # ---- of a classifier and a scorer
     "never answers": "it answers at least one of the texts that it is tried with",
     "returns what is no Guess": "`classify` returns a `Guess`",
-    "label outside of the declared": "the label is a declared one, of those that the word can answer",
+    "label outside of the declared": "the label is one of those that the block declares",
     "confidence outside of 0..1": "the confidence is a number from 0 to 1",
     "more confident than it says": "`most_confident` bounds the confidence",
     "score outside of 0..1": "a score is a number from 0 to 1",

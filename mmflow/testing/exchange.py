@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from json import dumps
 
 import attrs
 import msgspec
@@ -87,7 +88,7 @@ class ScriptedHttp:
     async def _begun(self, body: object) -> None:
         self.sent += 1
         if not isinstance(body, bytes):
-            msgspec.json.encode(body)
+            dumps(body)
         await asyncio.sleep(BETWEEN_S)
         if self._fault.error is not None:
             given = self._fault.error

@@ -28,18 +28,19 @@ def check_scorer(
     word: ScorerWord,
     options: object = None,
     *,
-    replies: Sequence[Reply | str] = REPLIES,
+    replies: Sequence[Reply | str] = (),
     request: Request | str = "Where is my parcel?",
     says: Says = "",
 ) -> None:
     """Hold a scorer to its promises. Raises `BrokenPromise`, which names the one that is broken.
 
-    `options` are what `make` gets, all defaults where there are none. `says` is what the models say that it asks.
+    `options` are what `make` gets, all defaults where there are none; `replies` the answers to score, by
+    default of many kinds. `says` is what the models say that it asks.
     """
     given = options_of(word.options, options)
     trial = Trial(f"the scorer `{word.name}`")
     asked = _asked(request) if isinstance(request, str) else request
-    answers = [Reply(text=each) if isinstance(each, str) else each for each in replies]
+    answers = [Reply(text=each) if isinstance(each, str) else each for each in replies or REPLIES]
     tried = _Tried(trial, word, given, asked, says)
     first = tried.scores(answers)
     if all(isinstance(each, str) for each in first):

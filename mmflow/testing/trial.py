@@ -69,6 +69,7 @@ class Trial:
             self._seen(watch, pure)
             raise self.broken("never ends", str(error)) from None
         except BaseException:
+            # Whatever the author's plugin raised: that it blocked the loop comes before what followed from it.
             self._seen(watch, pure)
             raise
         self._seen(watch, pure)
