@@ -1,6 +1,7 @@
 """Sees what blocks the event loop or reads a clock while a plugin runs, without a clock of its own."""
 
 import asyncio
+import gc
 import os
 import random
 import socket
@@ -43,7 +44,8 @@ _ELSEWHERE = ("asyncio", "logging", "warnings")
 class Watch:
     """A context in which this thread is watched: `blocked` and `impure` say the first thing that was seen.
 
-    Deterministic: it counts calls and knows functions by name. Another profiler is put aside meanwhile.
+    Deterministic: it counts calls and knows functions by name. Another profiler is put aside meanwhile, and so is the
+    collection of garbage: it comes when it likes, and runs code that is not the plugin's.
     """
 
     def __init__(self) -> None:
@@ -51,14 +53,19 @@ class Watch:
         self.impure: str | None = None
         self._steps = 0
         self._before: Any = None
+        self._collected = False
 
     def __enter__(self) -> "Watch":
+        self._collected = gc.isenabled()
+        gc.disable()
         self._before = sys.getprofile()
         sys.setprofile(self._see)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         sys.setprofile(self._before)
+        if self._collected:
+            gc.enable()
 
     def _see(self, frame: FrameType, event: str, argument: Any) -> None:
         if event == "c_call":
