@@ -1,0 +1,1 @@
+"""The gateway: flows as models behind the interfaces of OpenAI and Anthropic."""
